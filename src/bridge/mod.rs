@@ -1,0 +1,3 @@
+//! Between MQTT topics and LwM2M resources, both ways.
+
+pub mod message;

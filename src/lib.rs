@@ -1,0 +1,10 @@
+//! nbgate: an NB-IoT gateway between local MQTT sensors and LwM2M servers.
+//!
+//! `ARCHITECTURE.md` says where things are. Rooms marked pure there do no I/O, read no clock and draw no chance.
+
+pub mod bridge;
+pub mod clock;
+pub mod coap;
+pub mod lwm2m;
+pub mod net;
+pub mod seed;

@@ -1,0 +1,3 @@
+//! The `nbgate` command.
+
+fn main() {}
