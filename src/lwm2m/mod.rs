@@ -1,5 +1,6 @@
 //! The LwM2M client: resource tree, native objects, codecs, registration, management and reporting.
 
+pub mod downlink;
 pub mod path;
 pub mod value;
 
