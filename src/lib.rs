@@ -5,6 +5,7 @@
 pub mod bridge;
 pub mod clock;
 pub mod coap;
+pub mod link;
 pub mod lwm2m;
 pub mod net;
 pub mod seed;
