@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` says where things are. Rooms marked pure there do no I/O, read no clock and draw no chance.
 
+pub mod at;
 pub mod bridge;
 pub mod clock;
 pub mod coap;
