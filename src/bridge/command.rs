@@ -72,7 +72,9 @@ impl Command {
             }
         };
         let capture = |name: &str| match &self.target {
-            Target::Captured(names) => names.iter().zip(key).find(|(n, _)| *n == name).map(|(_, value)| value.clone()),
+            Target::Captured(names) => {
+                names.iter().zip(key).find(|(n, _)| *n == name).map(|(_, value)| value.clone())
+            }
             Target::Fixed(_) => None,
         };
         // Names were checked when the mapping was compiled: every placeholder is `value` or a capture.
@@ -201,9 +203,12 @@ mod tests {
 
     #[test]
     fn a_write_fills_topic_and_payload() {
-        let write =
-            Operation::Write { path: Path::resource_of(3416, 4, 1), content: Content::Single(Value::Integer(30)) };
-        let message = command("lamps/{lamp}/set", r#"{"dim": {value}}"#).message(&write, &["21".to_owned()]).unwrap();
+        let write = Operation::Write {
+            path: Path::resource_of(3416, 4, 1),
+            content: Content::Single(Value::Integer(30)),
+        };
+        let message =
+            command("lamps/{lamp}/set", r#"{"dim": {value}}"#).message(&write, &["21".to_owned()]).unwrap();
         assert_eq!(message.topic, "lamps/21/set");
         assert_eq!(message.payload, br#"{"dim": 30}"#);
         assert!(!message.retain);
@@ -216,7 +221,10 @@ mod tests {
         assert_eq!(published(r#"{"a":"<{value}>"}"#, quote()), r#"{"a":"<say \"hi\">"}"#);
         assert_eq!(published("{value}", quote()), "say \"hi\"");
         assert_eq!(published(r#"{"a":"{value}"}"#, Value::Float(21.5)), r#"{"a":"21.5"}"#);
-        assert_eq!(published(r#"{"on":{value},"id":"{lamp}"}"#, Value::Boolean(true)), r#"{"on":true,"id":"21"}"#);
+        assert_eq!(
+            published(r#"{"on":{value},"id":"{lamp}"}"#, Value::Boolean(true)),
+            r#"{"on":true,"id":"21"}"#
+        );
         assert_eq!(published("dim {value} of {lamp}", Value::Unsigned(7)), "dim 7 of 21");
     }
 
@@ -224,15 +232,19 @@ mod tests {
     fn invert_holds_on_the_way_down_too() {
         let mut command = command("t", "{value}");
         command.invert = true;
-        let write =
-            Operation::Write { path: Path::resource_of(3311, 0, 5850), content: Content::Single(Value::Boolean(true)) };
+        let write = Operation::Write {
+            path: Path::resource_of(3311, 0, 5850),
+            content: Content::Single(Value::Boolean(true)),
+        };
         assert_eq!(command.message(&write, &[]).unwrap().payload, b"false");
     }
 
     #[test]
     fn the_value_of_an_execute_is_its_arguments() {
-        let execute = Operation::Execute { path: Path::resource_of(3416, 0, 16), arguments: "0='7'".to_owned() };
-        let message = command("t/{lamp}", r#"{"reset":{value}}"#).message(&execute, &["21".to_owned()]).unwrap();
+        let execute =
+            Operation::Execute { path: Path::resource_of(3416, 0, 16), arguments: "0='7'".to_owned() };
+        let message =
+            command("t/{lamp}", r#"{"reset":{value}}"#).message(&execute, &["21".to_owned()]).unwrap();
         assert_eq!(message.payload, br#"{"reset":"0='7'"}"#);
     }
 

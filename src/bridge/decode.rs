@@ -157,7 +157,8 @@ mod tests {
     /// The value of /object/*/resource that a plain payload stands for.
     fn decode(object: u16, resource: u16, payload: &str) -> Result<Value, String> {
         let model = Model::builtin();
-        plain(payload.as_bytes()).and_then(|scalar| convert(&scalar, model.resource(object, resource).unwrap(), false))
+        plain(payload.as_bytes())
+            .and_then(|scalar| convert(&scalar, model.resource(object, resource).unwrap(), false))
     }
 
     fn temperature(payload: &str) -> Result<Value, String> {
@@ -166,7 +167,9 @@ mod tests {
 
     #[test]
     fn plain_numbers_are_read_whatever_white_space_surrounds_them() {
-        for (payload, number) in [("7.25", 7.25), (" 7.25\r\n", 7.25), ("-3", -3.0), ("+4", 4.0), ("1e2", 100.0)] {
+        for (payload, number) in
+            [("7.25", 7.25), (" 7.25\r\n", 7.25), ("-3", -3.0), ("+4", 4.0), ("1e2", 100.0)]
+        {
             assert_eq!(temperature(payload), Ok(Value::Float(number)), "{payload:?}");
         }
     }

@@ -66,7 +66,8 @@ impl Downlink {
     /// Publishes everything that the transaction asks for, or nothing of it.
     pub fn handle_downlink(&mut self, transaction: Transaction, instances: &Instances, now: Instant) {
         let Transaction { id, operations } = transaction;
-        let messages = operations.iter().map(|operation| self.message(operation, instances)).collect::<Result<_, _>>();
+        let messages =
+            operations.iter().map(|operation| self.message(operation, instances)).collect::<Result<_, _>>();
         let messages: Vec<_> = match messages {
             Ok(messages) => messages,
             Err(why) => return self.done.push_back((id, Outcome::Failed { why })),
@@ -133,7 +134,8 @@ impl Downlink {
     /// The message for one operation.
     fn message(&self, operation: &Operation, instances: &Instances) -> Result<Message, String> {
         let (Operation::Write { path, .. } | Operation::Execute { path, .. }) = operation;
-        let (Some(object), Some(id), Some(resource)) = (path.object(), path.instance(), path.resource()) else {
+        let (Some(object), Some(id), Some(resource)) = (path.object(), path.instance(), path.resource())
+        else {
             return Err(format!("{path} is no resource"));
         };
         let allocated = instances.key(object, id);

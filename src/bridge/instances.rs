@@ -50,7 +50,12 @@ impl Instances {
     ///
     /// # Errors
     /// There is none, and none can be made.
-    pub fn find_or_allocate(&mut self, mapping: usize, object: u16, key: &[&str]) -> Result<u16, InstanceError> {
+    pub fn find_or_allocate(
+        &mut self,
+        mapping: usize,
+        object: u16,
+        key: &[&str],
+    ) -> Result<u16, InstanceError> {
         if key.iter().any(|value| value.is_empty() || value.len() > MAX_CAPTURE_OCTETS) {
             return Err(InstanceError::BadCapture);
         }

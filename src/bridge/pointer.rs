@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn what_is_not_json_is_an_error_even_behind_the_value() {
         let pointer = Pointer::parse("/a").unwrap();
-        for document in ["", "{", r#"{"a":1"#, r#"{"a":1}x"#, r#"{"a":1,}"#, r#"{"a":NaN}"#, r#"{"a":1e999}"#] {
+        for document in ["", "{", r#"{"a":1"#, r#"{"a":1}x"#, r#"{"a":1,}"#, r#"{"a":NaN}"#, r#"{"a":1e999}"#]
+        {
             assert!(pointer.find(document.as_bytes()).is_err(), "{document}");
         }
         assert_eq!(Pointer::parse("a"), Err(PointerError::NoSlash));

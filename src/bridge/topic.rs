@@ -67,7 +67,8 @@ impl Filter {
             return Err(FilterError::RestNotLast);
         }
         let filter = Self { levels };
-        let twice = filter.captures().enumerate().find(|(i, name)| filter.captures().take(*i).any(|n| n == *name));
+        let twice =
+            filter.captures().enumerate().find(|(i, name)| filter.captures().take(*i).any(|n| n == *name));
         match twice {
             Some((_, name)) => Err(FilterError::Twice(name.to_owned())),
             None => Ok(filter),
@@ -133,7 +134,8 @@ impl Level {
             _ if !text.contains(['{', '}']) => return Ok(Self::Plain(text.to_owned())),
             _ => {}
         }
-        let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|name| is_name(name));
+        let name =
+            text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|name| is_name(name));
         name.map(|name| Self::Capture(name.to_owned())).ok_or_else(|| FilterError::Capture(text.to_owned()))
     }
 }

@@ -49,7 +49,8 @@ impl Uplink {
         stats.messages += 1;
         let mut matched = false;
         for (index, mapping) in self.mappings.iter().enumerate() {
-            let Some(captured) = mapping.filter.as_ref().and_then(|filter| filter.matches(&message.topic)) else {
+            let Some(captured) = mapping.filter.as_ref().and_then(|filter| filter.matches(&message.topic))
+            else {
                 continue;
             };
             matched = true;
@@ -69,7 +70,9 @@ impl Uplink {
                 let placed = match (value, instance) {
                     (Err(why), _) => Err(why),
                     (Ok(_), Some(Err(why))) => Err(why.to_string()),
-                    (Ok(value), Some(Ok(id))) => Ok((Path::resource_of(mapping.object, id, feed.resource.id), value)),
+                    (Ok(value), Some(Ok(id))) => {
+                        Ok((Path::resource_of(mapping.object, id, feed.resource.id), value))
+                    }
                     (Ok(_), None) => continue,
                 };
                 events.push_back(match placed {
