@@ -50,7 +50,7 @@ fn first_light_over_a_virtual_modem_on_a_pty_is_what_tshark_reads() {
 /// From registration to de-registration: readings go up, a command comes down. Gives the endpoint name.
 fn first_light(leshan: &mut Leshan, modem: Option<&VirtualModem>) -> String {
     let broker = Mosquitto::start();
-    let lamp_orders = broker.subscribe("lamps/+/set");
+    let lamp_orders = broker.subscribe("lamp", "lamps/+/set");
     let gateway = Gateway::start(&config(leshan, &broker, modem));
 
     let registered = leshan.event("registered", 0, |_| true);

@@ -47,13 +47,12 @@ impl Mosquitto {
         Process::start("mosquitto_pub", command.args(["-q", "1", "-t", topic, "-m", payload])).finish();
     }
 
-    /// Subscribes and waits until the subscription stands.
-    pub fn subscribe(&self, filter: &str) -> Subscriber {
+    /// Subscribes as `client_id` and waits until the subscription stands.
+    pub fn subscribe(&self, client_id: &str, filter: &str) -> Subscriber {
         let mut command = self.client("mosquitto_sub");
-        // With -d it tells when the subscription stands; with -F each message is one line of its own.
-        let process =
-            Process::start("mosquitto_sub", command.args(["-d", "-q", "1", "-F", "%t %p", "-t", filter]));
-        process.wait_for_text("Subscribed (");
+        command.args(["-i", client_id, "-q", "1", "-F", "%t %p", "-t", filter]);
+        let process = Process::start("mosquitto_sub", &mut command);
+        self.wait_for_subscription_of(client_id);
         Subscriber { process }
     }
 

@@ -60,7 +60,7 @@ impl Process {
         self.story.told().lines.len()
     }
 
-    /// The first line from `mark` on for which `take` gives something.
+    /// The first line from `mark` on for which `take` gives something; fails the test if there is none in time.
     pub fn wait_for<T>(
         &self,
         what: &str,
@@ -68,14 +68,19 @@ impl Process {
         limit: Duration,
         take: impl Fn(&str) -> Option<T>,
     ) -> T {
-        let find = |told: &Told| told.lines.iter().skip(mark).find_map(|line| take(line));
-        let told = self.story.wait(limit, |told| find(told).is_some() || told.ended.is_some());
-        find(&told).unwrap_or_else(|| {
+        self.hear(mark, limit, take).unwrap_or_else(|| {
+            let told = self.story.told();
             let why = told
                 .ended
                 .map_or(format!("nothing within {limit:?}"), |status| format!("it ended: {status}"));
             panic!("{} did not tell of {what}: {why}. It said:\n{}", self.name, told.lines.join("\n"))
         })
+    }
+
+    /// As [`Process::wait_for`], but it may be that no such line comes.
+    pub fn hear<T>(&self, mark: usize, limit: Duration, take: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let find = |told: &Told| told.lines.iter().skip(mark).find_map(|line| take(line));
+        find(&self.story.wait(limit, |told| find(told).is_some() || told.ended.is_some()))
     }
 
     /// Waits for a line that contains this.
