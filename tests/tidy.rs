@@ -51,7 +51,12 @@ const ROOMS: &[Room] = &[
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
     Room { name: "config", kind: Edge, may: &["gateway::settings", "bridge::mapping", "lwm2m::model"] },
-    Room { name: "lab", kind: Edge, may: &["clock", "seed", "net", "lab"] },
+    // A model is pure unless it stands below as an edge.
+    Room { name: "lab", kind: Pure, may: &["clock", "seed", "net", "lab"] },
+    Room { name: "lab::pty", kind: Edge, may: &[] },
+    Room { name: "lab::udp", kind: Edge, may: &["lab::radio"] },
+    Room { name: "lab::tcp", kind: Edge, may: &["net"] },
+    Room { name: "lab::modem_edge", kind: Edge, may: &["clock", "seed", "net", "link", "lab"] },
     // What the virtual modem and its radio cell say to each other.
     Room { name: "lab::radio", kind: Pure, may: &["clock", "seed", "net"] },
     // Written from the manuals: it shares no code, and so no mistake, with the driver.
