@@ -30,7 +30,8 @@ impl Periods {
 
     /// From seconds; a `pmax` below `pmin` is left out of account (NTF-17).
     pub fn new(minimum_secs: u64, maximum_secs: u64) -> Self {
-        let maximum = (maximum_secs > 0 && maximum_secs >= minimum_secs).then(|| Duration::from_secs(maximum_secs));
+        let maximum =
+            (maximum_secs > 0 && maximum_secs >= minimum_secs).then(|| Duration::from_secs(maximum_secs));
         Self { minimum: Duration::from_secs(minimum_secs), maximum }
     }
 }

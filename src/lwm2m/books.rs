@@ -83,7 +83,8 @@ impl Books {
     pub fn delivered(&mut self, path: Path, samples: Vec<SampleId>, shown: Revision) {
         let mut reported: BTreeSet<_> = samples.into_iter().collect();
         reported.retain(|sample| self.pending.contains_key(sample));
-        let is_shown = |sample| self.pending.get(sample).is_some_and(|pending| pending.revision <= shown);
+        let is_shown =
+            |sample: &SampleId| self.pending.get(sample).is_some_and(|pending| pending.revision <= shown);
         reported.extend(self.newest_under(path).map(|(_, sample)| sample).filter(is_shown));
         for sample in &reported {
             let Some(pending) = self.pending.remove(sample) else { continue };

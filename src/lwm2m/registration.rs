@@ -122,11 +122,22 @@ struct Open {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// `None`: try as soon as the link is up.
-    Idle { not_before: Option<Instant> },
-    Registering { open: Open },
-    Registered { registration: Registration },
-    Updating { registration: Registration, open: Open },
-    Deregistering { exchange: ExchangeId },
+    Idle {
+        not_before: Option<Instant>,
+    },
+    Registering {
+        open: Open,
+    },
+    Registered {
+        registration: Registration,
+    },
+    Updating {
+        registration: Registration,
+        open: Open,
+    },
+    Deregistering {
+        exchange: ExchangeId,
+    },
     Closed,
 }
 
@@ -146,6 +157,8 @@ pub struct Account {
     state: State,
     /// Attempts that failed in a row.
     failures: u32,
+    /// The server itself refused the last attempt; a better link changes nothing about that.
+    refused: bool,
     /// Why an Update is wanted beyond what changed.
     wanted: Option<&'static str>,
     chance: Rng,
@@ -162,7 +175,19 @@ impl Account {
     ) -> Self {
         let (uri_path, uri_query) = path_and_query(uri);
         let state = State::Idle { not_before: None };
-        Self { short_server_id, server, peer, uri_path, uri_query, retry, state, failures: 0, wanted: None, chance }
+        Self {
+            short_server_id,
+            server,
+            peer,
+            uri_path,
+            uri_query,
+            retry,
+            state,
+            failures: 0,
+            refused: false,
+            wanted: None,
+            chance,
+        }
     }
 
     /// Where the server is, once known.
@@ -238,9 +263,11 @@ impl Account {
         abandoned
     }
 
-    /// The link is back: what is open was not waiting for the server while it was away.
+    /// The link is back: what is open was not waiting for the server while it was away, and a server that could
+    /// not be reached is tried again.
     pub fn link_is_back(&mut self, now: Instant) {
         match &mut self.state {
+            State::Idle { not_before } if !self.refused => *not_before = None,
             State::Registering { open } | State::Updating { open, .. } => open.since = now,
             _ => {}
         }
@@ -250,7 +277,9 @@ impl Account {
     pub fn stop(&mut self, link_up: bool, exchange: ExchangeId) -> Vec<Action> {
         let mut actions = Vec::from_iter(self.abandon());
         match (std::mem::replace(&mut self.state, State::Closed), self.peer) {
-            (State::Registered { registration } | State::Updating { registration, .. }, Some(peer)) if link_up => {
+            (State::Registered { registration } | State::Updating { registration, .. }, Some(peer))
+                if link_up =>
+            {
                 let request = Request::new(Method::Delete, registration.location);
                 actions.push(Action::Request { exchange, peer, request, priority: Priority::Registration });
                 self.state = State::Deregistering { exchange };
@@ -305,7 +334,11 @@ impl Account {
         match std::mem::replace(&mut self.state, State::Idle { not_before: None }) {
             State::Registering { open } if response.code.is_success() => {
                 if response.location_path.is_empty() {
-                    return Some(self.failed("answer to the Register without a location".into(), false, now));
+                    return Some(self.refused(
+                        "answer to the Register without a location".into(),
+                        false,
+                        now,
+                    ));
                 }
                 self.failures = 0;
                 let registration = Registration {
@@ -318,7 +351,7 @@ impl Account {
             }
             State::Registering { .. } => {
                 let forbidden = response.code == Code::FORBIDDEN;
-                Some(self.failed(format!("Register was answered {}", response.code), forbidden, now))
+                Some(self.refused(format!("Register was answered {}", response.code), forbidden, now))
             }
             State::Updating { registration, open } if response.code.is_success() => {
                 let registration =
@@ -344,7 +377,10 @@ impl Account {
     /// An own request had no proper end.
     pub fn handle_failure(&mut self, why: Failure, now: Instant) -> Option<Outcome> {
         match std::mem::replace(&mut self.state, State::Idle { not_before: None }) {
-            State::Registering { .. } => Some(self.failed(format!("Register: {why}"), false, now)),
+            State::Registering { .. } => {
+                self.refused = false;
+                Some(self.failed(format!("Register: {why}"), false, now))
+            }
             State::Updating { .. } => {
                 Some(Outcome::Failed { why: format!("Update: {why}"), retry_in: Duration::ZERO })
             }
@@ -373,7 +409,12 @@ impl Account {
         }
     }
 
-    fn update_reason(&self, registration: &Registration, facts: Facts<'_>, now: Instant) -> Option<&'static str> {
+    fn update_reason(
+        &self,
+        registration: &Registration,
+        facts: Facts<'_>,
+        now: Instant,
+    ) -> Option<&'static str> {
         let announced = &registration.announced;
         if self.wanted.is_some() {
             return self.wanted;
@@ -398,7 +439,17 @@ impl Account {
         query.push(format!("lt={}", facts.lifetime_secs));
         query.push(format!("b={}", facts.binding));
         let path = self.uri_path.iter().cloned().chain(["rd".to_owned()]).collect();
-        Request { query, content_format: Some(LINK_FORMAT), payload: links, ..Request::new(Method::Post, path) }
+        Request {
+            query,
+            content_format: Some(LINK_FORMAT),
+            payload: links,
+            ..Request::new(Method::Post, path)
+        }
+    }
+
+    fn refused(&mut self, why: String, patient: bool, now: Instant) -> Outcome {
+        self.refused = true;
+        self.failed(why, patient, now)
     }
 
     /// An attempt to register failed: the next one later, and later each time (RTY-10: never two clients in step).
@@ -458,11 +509,7 @@ impl Registration {
 
 impl Facts<'_> {
     fn announced(&self) -> Announced {
-        Announced {
-            lifetime_secs: self.lifetime_secs,
-            binding: self.binding.to_owned(),
-            shape: self.shape,
-        }
+        Announced { lifetime_secs: self.lifetime_secs, binding: self.binding.to_owned(), shape: self.shape }
     }
 }
 

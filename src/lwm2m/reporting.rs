@@ -192,6 +192,11 @@ impl Reporting {
         Some((*id, self.observations.get(id)?.target))
     }
 
+    /// An observation of this peer is due.
+    pub fn is_ready(&self, peer: Peer) -> bool {
+        self.ready.get(&peer).is_some_and(|ready| !ready.is_empty())
+    }
+
     /// A notification leaves; gives its name and whether it is to be Confirmable.
     pub fn sent(
         &mut self,

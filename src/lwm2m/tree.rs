@@ -215,7 +215,8 @@ mod tests {
         for at in ["/3/0/1", "/9/0/1", "/9/0/2", "/9/1/1", "/10/0/1"] {
             tree.set(path(at), single(1));
         }
-        let under = |at| tree.entries(path(at)).iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
+        let under =
+            |at| tree.entries(path(at)).iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
         assert_eq!(under("/9"), ["/9/0/1", "/9/0/2", "/9/1/1"]);
         assert_eq!(under("/9/0"), ["/9/0/1", "/9/0/2"]);
         assert_eq!(under("/9/0/2"), ["/9/0/2"]);
@@ -237,6 +238,10 @@ mod tests {
     fn an_instance_may_stand_without_resources() {
         let mut tree = Tree::default();
         assert!(tree.add_instance(path("/3303/4")) && !tree.add_instance(path("/3303/4")));
-        assert!(tree.exists(path("/3303")) && tree.exists(path("/3303/4")) && tree.entries(path("/3303")).is_empty());
+        assert!(
+            tree.exists(path("/3303"))
+                && tree.exists(path("/3303/4"))
+                && tree.entries(path("/3303")).is_empty()
+        );
     }
 }

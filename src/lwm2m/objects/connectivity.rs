@@ -73,7 +73,8 @@ mod tests {
             ..LinkFacts::default()
         };
         let facts = facts(&link);
-        let of = |id| facts.iter().find(|(resource, _)| *resource == id).and_then(|(_, content)| content.clone());
+        let of =
+            |id| facts.iter().find(|(resource, _)| *resource == id).and_then(|(_, content)| content.clone());
         assert_eq!(of(0), Some(Content::Single(Value::Integer(7))));
         assert_eq!(of(2), Some(Content::Single(Value::Integer(-97))));
         assert_eq!(of(4), Some(Content::Multiple(vec![(0, Value::String("10.1.2.3".into()))])));

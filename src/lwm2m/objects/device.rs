@@ -67,9 +67,11 @@ mod tests {
     fn modem_names_come_before_the_hosts_and_mandatory_resources_are_always_there_obj_02() {
         let identity = Identity { imei: Some("490154203237518".into()), ..Identity::default() };
         let link = LinkFacts { identity, ..LinkFacts::default() };
-        let host = HostFacts { serial: Some("pi".into()), model: Some("board".into()), ..HostFacts::default() };
+        let host =
+            HostFacts { serial: Some("pi".into()), model: Some("board".into()), ..HostFacts::default() };
         let facts = facts(&link, &host);
-        let of = |id| facts.iter().find(|(resource, _)| *resource == id).and_then(|(_, content)| content.clone());
+        let of =
+            |id| facts.iter().find(|(resource, _)| *resource == id).and_then(|(_, content)| content.clone());
         assert_eq!(of(2), Some(Content::Single(Value::String("490154203237518".into()))));
         assert_eq!(of(1), Some(Content::Single(Value::String("board".into()))));
         assert_eq!(of(11), Some(Content::Multiple(vec![(0, Value::Integer(0))])));

@@ -66,6 +66,8 @@ mod tests {
         assert!(accepts(LIFETIME, &Value::Integer(1)) && !accepts(LIFETIME, &Value::Integer(0)));
         assert!(!accepts(LIFETIME, &Value::Integer(i64::MAX)));
         assert!(accepts(DEFAULT_PMIN, &Value::Integer(0)) && !accepts(DEFAULT_PMAX, &Value::Integer(-1)));
-        assert!(accepts(BINDING, &Value::String("U".into())) && !accepts(BINDING, &Value::String("UQ".into())));
+        assert!(
+            accepts(BINDING, &Value::String("U".into())) && !accepts(BINDING, &Value::String("UQ".into()))
+        );
     }
 }
