@@ -49,7 +49,7 @@ const ROOMS: &[Room] = &[
         may: &["gateway", "clock", "seed", "net", "bridge::message", "link", "mqtt", "config"],
     },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
-    Room { name: "mqtt", kind: Edge, may: &["bridge::message"] },
+    Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
     Room { name: "config", kind: Edge, may: &["gateway::settings", "bridge::mapping", "lwm2m::model"] },
     Room { name: "lab", kind: Edge, may: &["clock", "seed", "net", "lab"] },
     // Written from the manuals: it shares no code, and so no mistake, with the driver.
