@@ -8,5 +8,6 @@ pub mod clock;
 pub mod coap;
 pub mod link;
 pub mod lwm2m;
+pub mod modem;
 pub mod net;
 pub mod seed;
