@@ -8,5 +8,6 @@ pub mod clock;
 pub mod coap;
 pub mod link;
 pub mod lwm2m;
+pub mod mqtt;
 pub mod net;
 pub mod seed;
