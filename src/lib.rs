@@ -9,5 +9,6 @@ pub mod coap;
 pub mod link;
 pub mod lwm2m;
 pub mod modem;
+pub mod mqtt;
 pub mod net;
 pub mod seed;

@@ -10,10 +10,13 @@ mod final_result;
 mod framer;
 pub mod grammar;
 pub mod responses;
+mod resync;
 mod trace;
+mod types;
 
-pub use channel::{Channel, Event, Exchange, Failure, Line, Settings, Stats};
+pub use channel::Channel;
 pub use command::{Command, Finals};
 pub use final_result::{ErrorCode, FinalResult};
 pub use framer::{Frame, Framer, MAX_BLOCK_OCTETS, MAX_LINE_OCTETS};
 pub use trace::{Direction, TraceLine};
+pub use types::{Event, Exchange, Failure, Line, Settings, Stats, StepLoss};

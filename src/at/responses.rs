@@ -10,9 +10,9 @@ use nom::Parser;
 use nom::combinator::all_consuming;
 use nom::sequence::separated_pair;
 
-use super::channel::Line;
 use super::command::Command;
 use super::grammar::{self, Field};
+use super::types::Line;
 
 /// Lines without a colon that modems print by themselves: at boot and power-down.
 const BOOT_WORDS: &[&str] = &[
@@ -33,8 +33,13 @@ const BOOT_WORDS: &[&str] = &[
 /// Prefixes that carry information only in the answer to a read; otherwise they come unasked.
 const ONLY_READ: &[&str] = &["+CEREG", "+CREG", "+CGREG", "+CFUN", "+CPIN", "+CSCON"];
 
+/// Is this line part of the answer to `command`? The dialect's word goes before the general rule.
+pub(super) fn belongs_to(command: &Command, line: &str, dialect: fn(&Command, &str) -> Option<bool>) -> bool {
+    dialect(command, line).unwrap_or_else(|| is_answer(command, line))
+}
+
 /// The general rule for a line while `command` is in flight: its own prefix or none at all makes it an answer.
-pub(super) fn is_answer(command: &Command, line: &str) -> bool {
+fn is_answer(command: &Command, line: &str) -> bool {
     let Some(prefix) = grammar::prefix(line) else {
         return !grammar::is_marked(line) && !BOOT_WORDS.contains(&line);
     };
@@ -386,7 +391,7 @@ pub fn identity_text(lines: &[Line]) -> Option<String> {
 
 /// The last run of at least 14 digits in an answer: IMEI, IMSI or ICCID, whatever stands around it.
 pub fn identity_digits(lines: &[Line]) -> Option<&str> {
-    lines.iter().filter_map(|line| grammar::digit_runs(&line.text, 14).last()).last()
+    lines.iter().rev().find_map(|line| grammar::digit_runs(&line.text, 14).last())
 }
 
 /// IMEI of an answer to `AT+CGSN`: fifteen digits with their check digit (TS 23.003 §6.2.1).
