@@ -11,6 +11,7 @@ pub mod coap;
 pub mod lab;
 pub mod link;
 pub mod lwm2m;
+pub mod modem;
 pub mod mqtt;
 pub mod net;
 pub mod seed;
