@@ -4,8 +4,11 @@
 
 pub mod at;
 pub mod bridge;
+pub mod cli;
 pub mod clock;
 pub mod coap;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod link;
 pub mod lwm2m;
 pub mod mqtt;
