@@ -305,6 +305,7 @@ impl Server {
             (Some(name), _) if self.registrations.contains_key(name) => Ok(name.to_owned()),
             (Some(name), _) => Err(CommandError::Endpoint(format!("{name} is not registered"))),
             (None, 1) => Ok(self.registrations.keys().next().cloned().unwrap_or_default()),
+            (None, 0) => Err(CommandError::Endpoint("nobody is registered".to_owned())),
             (None, count) => Err(CommandError::Endpoint(format!("{count} are registered: say which one"))),
         }
     }
