@@ -7,6 +7,8 @@ pub mod bridge;
 pub mod cli;
 pub mod clock;
 pub mod coap;
+pub mod config;
+pub mod gateway;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod link;
@@ -15,3 +17,4 @@ pub mod modem;
 pub mod mqtt;
 pub mod net;
 pub mod seed;
+pub mod status;
