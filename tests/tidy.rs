@@ -46,11 +46,27 @@ const ROOMS: &[Room] = &[
     Room {
         name: "gateway::run",
         kind: Edge,
-        may: &["gateway", "clock", "seed", "net", "bridge::message", "link", "mqtt", "config"],
+        may: &[
+            "gateway",
+            "clock",
+            "seed",
+            "net",
+            "at::TraceLine",
+            "bridge::message",
+            "link",
+            "mqtt",
+            "config",
+        ],
     },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
-    Room { name: "config", kind: Edge, may: &["gateway::settings", "bridge::mapping", "lwm2m::model"] },
+    Room { name: "status", kind: Edge, may: &["gateway::io"] },
+    // It fills in the settings of every layer.
+    Room {
+        name: "config",
+        kind: Edge,
+        may: &["gateway::settings", "bridge::mapping", "lwm2m::model", "coap", "modem", "mqtt"],
+    },
     // A model is pure unless it stands below as an edge.
     Room { name: "lab", kind: Pure, may: &["clock", "seed", "net", "lab"] },
     Room { name: "lab::pty", kind: Edge, may: &[] },
