@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 use crate::bridge::message::{Message, PublishId};
 use crate::seed::Seed;
 
+pub use crate::bridge::message::AckHandle;
+
 pub use settings::{Credentials, Settings, SettingsError};
 
 /// Largest packet in either direction.
@@ -61,15 +63,6 @@ pub enum Order {
     Publish(PublishId, Message),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
-}
-
-/// Names a message towards the broker. Void once its connection is gone: the broker delivers the message again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AckHandle {
-    /// Number of the connection.
-    pub session: u64,
-    /// Packet identifier; 0 for a QoS 0 message, which takes no acknowledgement.
-    pub packet_id: u16,
 }
 
 /// Starts the task; it ends, with a tidy DISCONNECT, when `orders` or `events` is closed.

@@ -1,0 +1,11 @@
+//! The test bench: models of what stands around the gateway, without hardware. The core never imports it.
+//!
+//! The models (`radio`, `modem`, `cell`, `trace`) do no I/O; `pty`, `udp` and `modem_edge` put them on real ports.
+
+pub mod cell;
+pub mod modem;
+pub mod modem_edge;
+pub mod pty;
+pub mod radio;
+pub mod trace;
+pub mod udp;
