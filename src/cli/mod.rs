@@ -3,6 +3,8 @@
 pub mod args;
 #[cfg(feature = "lab")]
 pub mod lab_modem;
+#[cfg(feature = "lab")]
+pub mod lab_sensors;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +29,8 @@ enum Command {
 enum Lab {
     /// A virtual NB-IoT modem on a pseudo-terminal, with a radio cell behind it.
     Modem(lab_modem::Args),
+    /// Four sensors that publish to a broker: parking bay, water meter, manhole cover, street lamp.
+    Sensors(lab_sensors::Args),
 }
 
 impl Cli {
@@ -38,6 +42,8 @@ impl Cli {
         match self.command {
             #[cfg(feature = "lab")]
             Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::Sensors(args)) => lab_sensors::run(args).await,
         }
     }
 }
