@@ -72,7 +72,7 @@ pub fn peer() -> Peer {
 pub struct Bench {
     pub driver: Driver,
     pub now: Instant,
-    pub started: Instant,
+
     /// Command lines the modem got, in order.
     pub log: Vec<String>,
     /// Payloads the modem took at a prompt.
@@ -93,7 +93,7 @@ impl Bench {
         let mut bench = Self {
             driver: Driver::new(settings, Seed::new(1)),
             now,
-            started: now,
+
             log: Vec::new(),
             payloads: Vec::new(),
             events: Vec::new(),
