@@ -150,6 +150,12 @@ impl Bench {
         self.reply(lines);
     }
 
+    /// The modem says these octets by itself.
+    pub fn say_octets(&mut self, octets: Vec<u8>) {
+        self.to_host.push_back((self.now + PROMPTLY, octets));
+        self.to_host.make_contiguous().sort_by_key(|(at, _)| *at);
+    }
+
     pub fn send(&mut self, id: u64, payload: &[u8]) {
         let datagram = Datagram { peer: peer(), payload: payload.to_vec() };
         let outgoing = Outgoing { id: TransmitId(id), datagram, release: ReleaseHint::Unknown };
@@ -231,7 +237,7 @@ impl Bench {
         if octet != b'\r' {
             return self.line.push(octet);
         }
-        let line = String::from_utf8(std::mem::take(&mut self.line)).expect("commands are ASCII");
+        let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
         self.log.push(line.clone());
         if self.mute {
             return;
