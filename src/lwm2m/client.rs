@@ -404,7 +404,8 @@ impl Client {
     fn ask_for_updates_after_silence(&mut self, now: Instant) {
         for index in 0..self.accounts.len() {
             let Some(peer) = self.accounts[index].peer() else { continue };
-            if self.is_silent(peer, now) && self.reporting.is_ready(peer) {
+            if self.accounts[index].is_at_rest() && self.is_silent(peer, now) && self.reporting.is_ready(peer)
+            {
                 self.accounts[index].want_update("silence before a notification");
             }
         }

@@ -200,6 +200,11 @@ impl Account {
         matches!(self.state, State::Registered { .. } | State::Updating { .. })
     }
 
+    /// Registered, and no Update is under way.
+    pub const fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Registered { .. })
+    }
+
     /// Nothing more will come from here.
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
