@@ -184,7 +184,8 @@ pub enum Priority {
 /// What the layer above wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Send a Confirmable request; ends in [`Event::Response`] or [`Event::Failed`].
+    /// Send a Confirmable request; ends in [`Event::Response`] or [`Event::Failed`]. A GET or FETCH with Observe 0 that is
+    /// answered with an Observe option goes on as [`Event::Notified`]; the same request with Observe 1 ends that at the peer.
     Request {
         /// The caller's name for it.
         exchange: ExchangeId,
@@ -220,7 +221,7 @@ pub enum Action {
         /// Whose.
         peer: Peer,
     },
-    /// Drop an own request without waiting for its end.
+    /// Drop an own request without waiting for its end, or an observation that it started: the next notification meets RST.
     Abandon {
         /// Which one.
         exchange: ExchangeId,
@@ -252,6 +253,9 @@ pub enum Failure {
     /// The message does not fit into a datagram of the link.
     #[error("the message is too large for the link")]
     TooLarge,
+    /// The response has an unknown critical option, or is only a part of a block-wise body.
+    #[error("the peer's response cannot be used")]
+    BadResponse,
     /// The observation or peer was given up meanwhile.
     #[error("given up")]
     Abandoned,
@@ -295,7 +299,8 @@ pub enum Event {
         /// The request that asked for it.
         request: RequestId,
     },
-    /// An observation is gone: cancelled by GET 1, by RST, or replaced under the same token.
+    /// An observation is gone: cancelled by GET 1, by RST, replaced under the same token, or its last notification is over.
+    /// Its notifications that were not over have failed before, as [`Failure::Abandoned`].
     ObservationEnded {
         /// Which.
         id: ObservationId,

@@ -1,0 +1,161 @@
+//! Messages of one peer that arrived before, with the answer they got (RFC 7252 §4.5).
+//!
+//! Bounded in number and octets. When full the oldest answered message is forgotten: should a copy of it still come, it is taken
+//! as new. Messages still being served are kept; `requests` bounds them.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::message::Token;
+
+/// Most messages remembered of one peer.
+const MAX_ENTRIES: usize = 64;
+/// Most octets of cached answers for one peer; the newest answer is kept whatever its size.
+const MAX_OCTETS: usize = 16 * 1024;
+
+/// What is remembered of one peer's messages.
+#[derive(Debug, Default)]
+pub struct Dedup {
+    by_mid: BTreeMap<u16, Entry>,
+    octets: usize,
+    arrivals: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// A Message ID with another token is another message: some peers begin again after a restart.
+    token: Token,
+    arrival: u64,
+    expires: Instant,
+    answer: Answer,
+}
+
+/// What a copy of the message gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Still being served.
+    Pending,
+    /// Non-confirmable: a copy gets nothing.
+    Silence,
+    /// These octets again.
+    Octets(Vec<u8>),
+}
+
+impl Answer {
+    fn len(&self) -> usize {
+        match self {
+            Self::Octets(octets) => octets.len(),
+            Self::Pending | Self::Silence => 0,
+        }
+    }
+}
+
+impl Dedup {
+    /// What a message gets that has arrived before; `None` when it is new.
+    pub fn find(&self, mid: u16, token: Token, now: Instant) -> Option<&Answer> {
+        let entry = self.by_mid.get(&mid)?;
+        (entry.token == token && now < entry.expires).then_some(&entry.answer)
+    }
+
+    /// Remembers a message until `expires`.
+    pub fn insert(&mut self, mid: u16, token: Token, answer: Answer, expires: Instant) {
+        self.remove(mid);
+        self.octets += answer.len();
+        self.arrivals += 1;
+        self.by_mid.insert(mid, Entry { token, arrival: self.arrivals, expires, answer });
+        while self.by_mid.len() > MAX_ENTRIES || self.octets > MAX_OCTETS {
+            let Some(oldest) = self.oldest_answered() else { return };
+            self.remove(oldest);
+        }
+    }
+
+    /// Sets what copies of a remembered message get from now on.
+    pub fn answer(&mut self, mid: u16, token: Token, answer: Answer) {
+        if let Some(entry) = self.by_mid.get(&mid).filter(|entry| entry.token == token) {
+            let expires = entry.expires;
+            self.insert(mid, token, answer, expires);
+        }
+    }
+
+    /// Forgets what has expired.
+    pub fn expire(&mut self, now: Instant) {
+        self.by_mid.retain(|_, entry| now < entry.expires);
+        self.octets = self.by_mid.values().map(|entry| entry.answer.len()).sum();
+    }
+
+    /// The oldest one that may go; never the newest.
+    fn oldest_answered(&self) -> Option<u16> {
+        self.by_mid
+            .iter()
+            .filter(|(_, entry)| entry.answer != Answer::Pending && entry.arrival != self.arrivals)
+            .min_by_key(|(_, entry)| entry.arrival)
+            .map(|(mid, _)| *mid)
+    }
+
+    fn remove(&mut self, mid: u16) {
+        if let Some(entry) = self.by_mid.remove(&mid) {
+            self.octets -= entry.answer.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn t0() -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some origin of time")]
+        Instant::now()
+    }
+
+    fn octets(len: usize) -> Answer {
+        Answer::Octets(vec![0; len])
+    }
+
+    #[test]
+    fn a_message_is_known_until_it_expires() {
+        // COAP-07
+        let (t0, mut dedup) = (t0(), Dedup::default());
+        dedup.insert(7, Token::EMPTY, Answer::Pending, t0 + Duration::from_secs(247));
+        assert_eq!(dedup.find(7, Token::EMPTY, t0), Some(&Answer::Pending));
+        dedup.answer(7, Token::EMPTY, octets(4));
+        assert_eq!(dedup.find(7, Token::EMPTY, t0 + Duration::from_secs(246)), Some(&octets(4)));
+        assert_eq!(dedup.find(7, Token::EMPTY, t0 + Duration::from_secs(247)), None);
+        assert_eq!(dedup.find(8, Token::EMPTY, t0), None);
+    }
+
+    #[test]
+    fn the_same_message_id_with_another_token_is_another_message() {
+        let (t0, mut dedup) = (t0(), Dedup::default());
+        dedup.insert(7, Token::EMPTY, octets(4), t0 + Duration::from_secs(9));
+        assert_eq!(dedup.find(7, Token::new(&[1]).unwrap(), t0), None);
+    }
+
+    #[test]
+    fn bounds_hold_and_what_is_being_served_stays() {
+        let (t0, mut dedup) = (t0(), Dedup::default());
+        let expires = t0 + Duration::from_secs(247);
+        dedup.insert(0, Token::EMPTY, Answer::Pending, expires);
+        for mid in 1..1000 {
+            dedup.insert(mid, Token::EMPTY, octets(usize::from(mid % 700)), expires);
+            assert!(dedup.by_mid.len() <= MAX_ENTRIES && dedup.octets <= MAX_OCTETS);
+        }
+        assert!(dedup.find(0, Token::EMPTY, t0).is_some());
+        assert!(dedup.find(999, Token::EMPTY, t0).is_some());
+        assert!(dedup.find(1, Token::EMPTY, t0).is_none());
+        dedup.expire(expires);
+        assert_eq!((dedup.by_mid.len(), dedup.octets), (0, 0));
+    }
+
+    #[test]
+    fn an_answer_larger_than_the_bound_is_kept_alone() {
+        let (t0, mut dedup) = (t0(), Dedup::default());
+        let expires = t0 + Duration::from_secs(247);
+        dedup.insert(1, Token::EMPTY, octets(10), expires);
+        dedup.insert(2, Token::EMPTY, octets(MAX_OCTETS + 1), expires);
+        assert_eq!(dedup.find(1, Token::EMPTY, t0), None);
+        assert!(dedup.find(2, Token::EMPTY, t0).is_some());
+    }
+}

@@ -1,0 +1,13 @@
+//! The test bench: models of what stands around the gateway, without hardware. The core never imports it.
+//!
+//! The models do no I/O; `pty`, `udp` and the files that end in `_edge` put them on real ports.
+
+pub mod cell;
+pub mod modem;
+pub mod modem_edge;
+pub mod pty;
+pub mod radio;
+pub mod server;
+pub mod server_edge;
+pub mod trace;
+pub mod udp;
