@@ -348,6 +348,8 @@ fn values_that_do_not_fit_the_registry_are_refused_at_the_door() {
     };
     assert!(matches!(set("/3303/0/9999", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0", Value::Float(1.0)), Refusal::Unknown(_)));
+    // A single-instance object has instance 0 alone.
+    assert!(matches!(set("/6/1/0", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0/5700/1", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0/5605", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0/5700", Value::Integer(1)), Refusal::Misfit(_)));
