@@ -1,1 +1,1 @@
-
+//! Where each sample ends: reported, superseded or pending.

@@ -1,1 +1,1 @@
-
+//! Read, Discover, Write and Execute, and what they are refused for.

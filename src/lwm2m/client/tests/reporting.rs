@@ -1,1 +1,1 @@
-
+//! Observations, notifications and what ends them.
