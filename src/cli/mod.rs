@@ -5,7 +5,11 @@ pub mod args;
 #[cfg(feature = "lab")]
 pub mod lab_modem;
 #[cfg(feature = "lab")]
+pub mod lab_sensors;
+#[cfg(feature = "lab")]
 pub mod lab_server;
+#[cfg(feature = "lab")]
+pub mod lab_world;
 pub mod run;
 pub mod signals;
 
@@ -58,6 +62,10 @@ enum Lab {
     Modem(lab_modem::Args),
     /// An LwM2M server that shows what arrives and takes commands
     Server(lab_server::Args),
+    /// Sensors that publish to an MQTT broker
+    Sensors(lab_sensors::Args),
+    /// The whole gateway and its surroundings under a virtual clock
+    World(lab_world::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -75,6 +83,10 @@ pub fn main() -> ExitCode {
             Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
             #[cfg(feature = "lab")]
             Command::Lab(Lab::Server(args)) => lab_server::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::Sensors(args)) => lab_sensors::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::World(args)) => lab_world::run(args).await,
         }
     });
     // A resolver that hangs must not hold up the end.

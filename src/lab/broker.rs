@@ -232,8 +232,12 @@ impl Broker {
     /// Goes down: every client loses its connection. Sessions and retained messages are on disk.
     pub fn go_down(&mut self, now: Instant) {
         self.is_up = false;
-        let clients: Vec<_> =
-            self.sessions.iter().filter(|(_, session)| session.connection.is_some()).map(|(name, _)| name.clone()).collect();
+        let clients: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.connection.is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
         for client in clients {
             self.disconnect(&client);
             let lost = Travelling { client, connection: None, event: Event::Lost };
@@ -386,7 +390,13 @@ mod tests {
                 Event::Lost => "lost".to_owned(),
                 Event::Message { message, packet_id, duplicate } => {
                     let payload = String::from_utf8_lossy(&message.payload);
-                    let mark = if duplicate { " dup" } else if message.retain { " retained" } else { "" };
+                    let mark = if duplicate {
+                        " dup"
+                    } else if message.retain {
+                        " retained"
+                    } else {
+                        ""
+                    };
                     format!("{packet_id} {payload}{mark}")
                 }
                 Event::Published { token } => format!("published {token}"),
@@ -490,7 +500,9 @@ mod tests {
         for (filter, topic) in [("a/+", "a/b"), ("a/#", "a"), ("a/#", "a/b/c"), ("#", "a"), ("+/b", "/b")] {
             assert!(matches(filter, topic), "{filter} {topic}");
         }
-        for (filter, topic) in [("a/+", "a"), ("a/b", "a/b/c"), ("#", "$SYS/x"), ("+/x", "$SYS/x"), ("a/b/c", "a/b")] {
+        for (filter, topic) in
+            [("a/+", "a"), ("a/b", "a/b/c"), ("#", "$SYS/x"), ("+/x", "$SYS/x"), ("a/b/c", "a/b")]
+        {
             assert!(!matches(filter, topic), "{filter} {topic}");
         }
     }

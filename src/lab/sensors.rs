@@ -125,8 +125,8 @@ pub struct Player {
     start_wall: UnixTime,
     next: Instant,
     sensor: Sensor,
-    /// What a lamp says beside its period.
-    answers: VecDeque<Message>,
+    /// What a lamp says beside its period, and since when.
+    answers: VecDeque<(Instant, Message)>,
     last: BTreeMap<u16, Reading>,
     published: u64,
 }
@@ -195,12 +195,12 @@ impl Player {
         *dim = set.dim.min(100);
         let order = order(*dim);
         let state = self.reading(now);
-        self.answers.extend([order, state]);
+        self.answers.extend([(now, order), (now, state)]);
     }
 
     /// What it publishes now, if anything. Call until `None`.
     pub fn poll_message(&mut self, now: Instant) -> Option<Message> {
-        if let Some(answer) = self.answers.pop_front() {
+        if let Some((_, answer)) = self.answers.pop_front() {
             return Some(self.published(answer));
         }
         if now < self.next {
@@ -210,7 +210,7 @@ impl Player {
         self.next = now + self.period - tenth + self.rng.between(Duration::ZERO, tenth * 2);
         if let Sensor::Lamp { dim, told_order } = &mut self.sensor {
             if !std::mem::replace(told_order, true) {
-                self.answers.push_back(order(*dim));
+                self.answers.push_back((now, order(*dim)));
             }
         }
         self.advance(now);
@@ -220,7 +220,7 @@ impl Player {
 
     /// When it publishes next.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let at = if self.answers.is_empty() { self.next } else { self.start };
+        let at = self.answers.front().map_or(self.next, |(since, _)| *since);
         Some(Deadline::new(at, "sensor publishes"))
     }
 
@@ -333,12 +333,16 @@ fn degrees(tenths: i64) -> f64 {
 /// What each resource should be after this message, worked out by hand from [`MAPPINGS_TOML`].
 fn expected(message: &Message) -> Vec<(u16, Reading)> {
     let Ok(payload) = serde_json::from_slice::<serde_json::Value>(&message.payload) else { return vec![] };
-    let number = |key: &str| Reading::Number(payload.pointer(key).and_then(|value| value.as_f64()).unwrap_or_default());
+    let number = |key: &str| {
+        Reading::Number(payload.pointer(key).and_then(|value| value.as_f64()).unwrap_or_default())
+    };
     let whole = |key: &str| match number(key) {
         Reading::Number(number) => Reading::Number(number.round()),
         other => other,
     };
-    let flag = |key: &str| payload.pointer(key).is_some_and(|value| value.as_bool() == Some(true) || *value == json!(1));
+    let flag = |key: &str| {
+        payload.pointer(key).is_some_and(|value| value.as_bool() == Some(true) || *value == json!(1))
+    };
     match message.topic.split('/').collect::<Vec<_>>().as_slice() {
         ["parking", ..] => vec![(1, Reading::Boolean(flag("/occ")))],
         ["meter", ..] => vec![
@@ -389,8 +393,14 @@ mod tests {
     #[test]
     fn the_first_messages_have_the_shape_of_real_ones() {
         let now = t0();
-        let first: Vec<_> = Kind::ALL.map(|kind| text(&player(kind, now).poll_message(now).unwrap())).to_vec();
-        insta::assert_snapshot!(first.join("\n"), @"");
+        let first: Vec<_> =
+            Kind::ALL.map(|kind| text(&player(kind, now).poll_message(now).unwrap())).to_vec();
+        insta::assert_snapshot!(first.join("\n"), @r#"
+        parking/z3/pk-0412 {"bat_mV":3580,"mag":[-312,88,1204],"occ":1,"radar_cm":38,"rssi":-71,"seq":8812,"since":1770793200,"ts":1770793200}
+        meter/water/88213 {"alarm":{"back":0,"leak":0},"bat":3.61,"hist":[[1770793200,1482.077]],"idx":1482.091,"sn":"88213","ts":1770793200,"unit":"m3"}
+        city/manhole/mh-7 {"bat":87,"evt":"hb","lvl_mm":410,"open":false,"temp":11.8,"tilt":4.3,"ts":1770793200,"water":0}
+        lamps/21/state {"dim":60,"fail":0,"hrs":10422,"i":0.164,"kwh":918.442,"on":true,"pf":0.97,"ts":1770793200,"v":229.7,"w":36.3}
+        "#);
     }
 
     #[test]
@@ -438,7 +448,11 @@ mod tests {
         let mut lamp = player(Kind::Lamp, now);
         let before: Vec<_> = std::iter::from_fn(|| lamp.poll_message(now)).map(|m| m.topic).collect();
         assert_eq!(before, ["lamps/21/state", "lamps/21/order"]);
-        let set = Message { topic: "lamps/21/set".to_owned(), payload: br#"{"dim":30,"fade":10}"#.to_vec(), retain: false };
+        let set = Message {
+            topic: "lamps/21/set".to_owned(),
+            payload: br#"{"dim":30,"fade":10}"#.to_vec(),
+            retain: false,
+        };
         lamp.handle_message(&set, now);
         assert!(lamp.poll_timeout().unwrap().at <= now);
         let after: Vec<_> = std::iter::from_fn(|| lamp.poll_message(now)).map(|m| m.topic).collect();
@@ -452,8 +466,11 @@ mod tests {
         let now = t0();
         let mut lamp = player(Kind::Lamp, now);
         while lamp.poll_message(now).is_some() {}
-        for (topic, payload) in [("lamps/21/set", "{"), ("lamps/21/set", r#"{"dim":-1}"#), ("lamps/7/set", r#"{"dim":1}"#)] {
-            let message = Message { topic: topic.to_owned(), payload: payload.as_bytes().to_vec(), retain: false };
+        for (topic, payload) in
+            [("lamps/21/set", "{"), ("lamps/21/set", r#"{"dim":-1}"#), ("lamps/7/set", r#"{"dim":1}"#)]
+        {
+            let message =
+                Message { topic: topic.to_owned(), payload: payload.as_bytes().to_vec(), retain: false };
             lamp.handle_message(&message, now);
         }
         assert_eq!(lamp.poll_message(now), None);
