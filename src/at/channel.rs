@@ -99,6 +99,11 @@ impl Channel {
         }
     }
 
+    /// The modem's family is known now: which of its lines announce counted octets.
+    pub fn set_counted(&mut self, counted: fn(&str) -> Option<usize>) {
+        self.settings.counted = counted;
+    }
+
     /// The port was opened (again), or the modem restarted: what was on its way is forgotten, and a command in flight
     /// has failed. Out of step until [`Event::InStep`].
     pub fn reset(&mut self, now: Instant) {

@@ -1,7 +1,6 @@
 //! The test bench: models of what stands around the gateway, without hardware. The core never imports it.
 //!
-//! The models (`radio`, `modem`, `cell`, `trace`, `broker`, `sensors`) do no I/O; `pty`, `udp` and `modem_edge` put
-//! the modem on real ports, and `broker_edge` is a broker on one.
+//! The models do no I/O; `pty`, `udp` and the files that end in `_edge` put them on real ports.
 
 pub mod broker;
 pub mod broker_edge;
@@ -11,5 +10,7 @@ pub mod modem_edge;
 pub mod pty;
 pub mod radio;
 pub mod sensors;
+pub mod server;
+pub mod server_edge;
 pub mod trace;
 pub mod udp;

@@ -56,6 +56,9 @@ impl Port {
     }
 }
 
+/// Where the lines of a trace go.
+pub type Sink = fn(&str);
+
 /// Serves until `shutdown` is done. `trace` is given each line that passes between host and modem.
 ///
 /// # Errors
@@ -64,7 +67,7 @@ pub async fn run(
     modem: Modem,
     cell: Cell,
     mut port: Port,
-    trace: Option<fn(&str)>,
+    trace: Option<Sink>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (ports, mut datagrams) = Ports::new();
@@ -79,8 +82,8 @@ pub async fn run(
         write(&mut port, &mut pending)?;
         tokio::select! {
             () = &mut shutdown => break,
-            count = port.read(&mut buffer) => bench.from_host(&buffer[..count?]),
-            Some(datagram) = datagrams.recv() => bench.from_network(datagram),
+            count = port.read(&mut buffer) => bench.take_from_host(&buffer[..count?]),
+            Some(datagram) = datagrams.recv() => bench.take_from_network(datagram),
             Some((name, addresses)) = answers.recv() => bench.cell.handle_resolved(name, addresses, clock::now()),
             () = until(deadline) => {}
             _ = timeout(RETRY, std::future::pending::<()>()), if !pending.is_empty() => {}
@@ -95,16 +98,16 @@ struct Bench {
     cell: Cell,
     ports: Ports,
     resolved: mpsc::Sender<(String, Vec<IpAddr>)>,
-    tracing: Option<(Trace, fn(&str))>,
+    tracing: Option<(Trace, Sink)>,
 }
 
 impl Bench {
-    fn from_host(&mut self, octets: &[u8]) {
+    fn take_from_host(&mut self, octets: &[u8]) {
         self.trace(Speaker::Host, octets);
         self.modem.handle_input(octets, clock::now());
     }
 
-    fn from_network(&mut self, datagram: Received) {
+    fn take_from_network(&mut self, datagram: Received) {
         self.cell.handle_network(datagram.port, datagram.from, datagram.payload, clock::now());
     }
 
@@ -119,7 +122,7 @@ impl Bench {
             } else if let Some(down) = self.cell.poll_down() {
                 self.modem.handle_radio(down, now);
             } else if let Some(network) = self.cell.poll_network() {
-                self.to_network(network).await;
+                self.pass_on(network).await;
             } else if let Some(octets) = self.modem.poll_transmit(now) {
                 self.trace(Speaker::Modem, &octets);
                 if pending.len() + octets.len() <= MAX_PENDING {
@@ -131,7 +134,7 @@ impl Bench {
         }
     }
 
-    async fn to_network(&mut self, network: Network) {
+    async fn pass_on(&mut self, network: Network) {
         match network {
             // The socket is made when its address family is known.
             Network::Bind(port) => tracing::debug!(?port, "nat gives a public port"),

@@ -23,11 +23,19 @@ const LOOK_FOR_HOST: Duration = Duration::from_millis(20);
 /// The modem's end of a pseudo-terminal.
 #[derive(Debug)]
 pub struct Pty {
-    /// `None` only while [`Self::renew`] is at work, or when that failed.
-    master: Option<AsyncFd<File>>,
+    master: Master,
     device: PathBuf,
     link: Option<Link>,
-    has_host: bool,
+}
+
+#[derive(Debug)]
+enum Master {
+    /// No host has the other end open; reads say so (EIO), and the kernel's readiness says nothing.
+    Alone(File),
+    /// A host does, or did until a moment ago.
+    Hosted(AsyncFd<File>),
+    /// Between two pairs, or for ever when the second could not be had.
+    Gone,
 }
 
 impl Pty {
@@ -38,7 +46,7 @@ impl Pty {
     pub fn open(link: Option<&Path>) -> io::Result<Self> {
         let (master, device) = open_pair()?;
         let link = link.map(|path| Link::make(path, &device)).transpose()?;
-        Ok(Self { master: Some(master), device, link, has_host: false })
+        Ok(Self { master: Master::Alone(master), device, link })
     }
 
     /// Where the host finds the modem: the link, or the device itself.
@@ -57,20 +65,28 @@ impl Pty {
     /// The pseudo-terminal is broken.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let master = self.master.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
-            let mut guard = master.readable().await?;
-            match guard.try_io(|master| master.get_ref().read(buffer)) {
-                Ok(Ok(count)) if count > 0 => {
-                    self.has_host = true;
+            let result = match &mut self.master {
+                Master::Alone(master) => master.read(buffer),
+                Master::Hosted(master) => {
+                    match master.readable().await?.try_io(|master| master.get_ref().read(buffer)) {
+                        Ok(result) => result,
+                        Err(_would_block) => continue,
+                    }
+                }
+                Master::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
+            };
+            match result {
+                Ok(count) if count > 0 => {
+                    self.host_opened()?;
                     return Ok(count);
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.host_opened()?,
                 // Linux answers EIO, others nothing, while no host has the other end open.
-                Ok(Ok(_)) => self.without_host().await?,
-                Ok(Err(error)) if error.raw_os_error() == Some(Errno::EIO as i32) => {
-                    self.without_host().await?
+                Err(error) if error.raw_os_error() != Some(Errno::EIO as i32) => return Err(error),
+                Ok(_) | Err(_) => {
+                    self.host_closed()?;
+                    let _ = timeout(LOOK_FOR_HOST, std::future::pending::<()>()).await;
                 }
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => self.has_host = true,
             }
         }
     }
@@ -80,49 +96,48 @@ impl Pty {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when the host does not read.
     pub fn try_write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match &self.master {
-            Some(master) if self.has_host => match master.get_ref().write(octets) {
-                Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(octets.len()),
-                result => result,
-            },
-            _ => Ok(octets.len()),
+        let Master::Hosted(master) = &self.master else { return Ok(octets.len()) };
+        match master.get_ref().write(octets) {
+            Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(octets.len()),
+            result => result,
         }
     }
 
-    async fn without_host(&mut self) -> io::Result<()> {
-        if self.has_host {
-            self.has_host = false;
-            self.renew()?;
-        }
-        let _ = timeout(LOOK_FOR_HOST, std::future::pending::<()>()).await;
+    fn host_opened(&mut self) -> io::Result<()> {
+        self.master = match std::mem::replace(&mut self.master, Master::Gone) {
+            Master::Alone(master) => Master::Hosted(watched(master)?),
+            other => other,
+        };
         Ok(())
     }
 
     /// A fresh pair for the next host: the old one keeps the last host's exclusive mode (TIOCEXCL), settings and
     /// unread octets, and nobody but root could open it again.
-    fn renew(&mut self) -> io::Result<()> {
+    fn host_closed(&mut self) -> io::Result<()> {
+        if !matches!(self.master, Master::Hosted(_)) {
+            return Ok(());
+        }
         if self.link.is_none() {
             // Given back first, the same device name comes again, as a rule.
-            self.master = None;
+            self.master = Master::Gone;
         }
         let (master, device) = open_pair()?;
         if let Some(link) = &mut self.link {
             link.point_to(&device)?;
         }
-        self.master = Some(master);
-        self.device = device;
+        (self.master, self.device) = (Master::Alone(master), device);
         Ok(())
     }
 }
 
-fn open_pair() -> io::Result<(AsyncFd<File>, PathBuf)> {
+fn open_pair() -> io::Result<(File, PathBuf)> {
     let pair = openpty(None, None)?;
     let device = ttyname(pair.slave.as_fd())?;
     let mut settings = tcgetattr(pair.slave.as_fd())?;
     cfmakeraw(&mut settings);
     tcsetattr(pair.slave.as_fd(), SetArg::TCSANOW, &settings)?;
     // The slave is closed here: only so can the kernel tell whether a host has it open.
-    Ok((watched(File::from(prepared(pair.master)?))?, device))
+    Ok((File::from(prepared(pair.master)?), device))
 }
 
 #[expect(

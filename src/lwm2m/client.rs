@@ -187,6 +187,17 @@ impl Client {
         self.wall_clock = Some((time, now));
     }
 
+    /// Our name at the servers, once it is known (it may hang on the modem's IMEI). Nothing registers without one;
+    /// another name than before means new registrations.
+    pub fn set_endpoint(&mut self, endpoint: String) {
+        if self.settings.endpoint != endpoint {
+            self.settings.endpoint = endpoint;
+            for account in &mut self.accounts {
+                self.actions.extend(account.start_over());
+            }
+        }
+    }
+
     /// A server has this address (found by name); another one than before means a new registration (REG-28).
     pub fn set_peer(&mut self, short_server_id: u16, peer: Peer) {
         let found = self.accounts.iter().position(|account| account.short_server_id == short_server_id);
@@ -374,7 +385,9 @@ impl Client {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings { gathering: self.gathering_until.is_some(), link_up: self.link_up }
+        // Nobody can be asked before we have a name to give.
+        let link_up = self.link_up && !self.settings.endpoint.is_empty();
+        Surroundings { gathering: self.gathering_until.is_some(), link_up }
     }
 
     /// Register or Update, where it is time for it.

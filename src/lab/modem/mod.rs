@@ -665,8 +665,8 @@ impl Modem {
             "+CGMM" | "+GMM" => Reply::line(model.name().into()),
             "+CGMR" | "+GMR" | "+QGMR" => Reply::line(model.firmware().into()),
             "+CGSN" | "+GSN" => Reply::line(self.options.imei.clone()),
-            "+CIMI" => self.from_sim(self.options.imsi.clone()),
-            "+QCCID" => self.from_sim(format!("+QCCID: {}", self.options.iccid)),
+            "+CIMI" => self.sim_line(self.options.imsi.clone()),
+            "+QCCID" => self.sim_line(format!("+QCCID: {}", self.options.iccid)),
             _ => return None,
         };
         Some(if *form == Form::Test { Reply::ok() } else { reply })

@@ -118,7 +118,7 @@ impl Modem {
     }
 
     /// A number from the SIM.
-    pub(super) fn from_sim(&self, line: String) -> Reply {
+    pub(super) fn sim_line(&self, line: String) -> Reply {
         self.sim_fault().map_or_else(|| Reply::line(line), |fault| Reply::Done(Final::Cme(fault)))
     }
 

@@ -490,24 +490,25 @@ impl Modem {
 
     /// `AT+QISTATE?`, `AT+QISTATE=0,ctx` or `AT+QISTATE=1,id`
     pub(super) fn qistate(&mut self, form: &Form, now: Instant) -> Reply {
-        let wanted: Box<dyn Fn(u8, &Socket) -> bool> = match form {
-            Form::Execute | Form::Read => Box::new(|_, _| true),
+        let (of_context, of_id) = match form {
+            Form::Execute | Form::Read => (None, None),
             Form::Set(args) => match (args.number::<u8>(0), args.number::<u8>(1), args.len()) {
-                (Some(0), Some(context @ 1..=16), 2) => Box::new(move |_, socket| socket.context == context),
-                (Some(1), Some(id), 2) if id < SOCKETS => {
-                    if self.closed.get(&id).is_some_and(|until| now < *until)
-                        && !self.sockets.contains_key(&id)
-                    {
-                        return self.socket_fault(SocketError::Closed);
-                    }
-                    Box::new(move |other, _| other == id)
-                }
+                (Some(0), Some(context @ 1..=16), 2) => (Some(context), None),
+                (Some(1), Some(id), 2) if id < SOCKETS => (None, Some(id)),
                 _ => return self.socket_fault(SocketError::InvalidParameters),
             },
             Form::Test => return self.socket_fault(SocketError::InvalidParameters),
         };
-        let lines = self.sockets.iter().filter(|(id, socket)| wanted(**id, socket));
-        Reply::Lines(lines.map(|(id, socket)| self.state_line(*id, socket)).collect())
+        let just_closed =
+            of_id.and_then(|id| self.closed.get(&id).filter(|_| !self.sockets.contains_key(&id)));
+        if just_closed.is_some_and(|until| now < *until) {
+            return self.socket_fault(SocketError::Closed);
+        }
+        let asked = self.sockets.iter().filter(|(id, socket)| {
+            of_id.is_none_or(|wanted| wanted == **id)
+                && of_context.is_none_or(|wanted| wanted == socket.context)
+        });
+        Reply::Lines(asked.map(|(id, socket)| self.state_line(*id, socket)).collect())
     }
 
     fn state_line(&self, id: u8, socket: &Socket) -> String {
