@@ -65,7 +65,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "config",
         kind: Edge,
-        may: &["gateway::settings", "bridge::mapping", "lwm2m::model", "coap", "modem", "mqtt"],
+        may: &["gateway::settings", "bridge::mapping", "lwm2m", "coap", "modem", "mqtt"],
     },
     // A model is pure unless it stands below as an edge.
     Room { name: "lab", kind: Pure, may: &["clock", "seed", "net", "lab"] },

@@ -1,3 +1,5 @@
+//! Configurations as a user would write them: what they become, and what is said about their faults.
+
 use std::io::Write as _;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! The whole gateway as one machine: moves what one layer gives to the layer that takes it, until all are quiet.
 //!
 //! Knows no protocol rule. A sample goes down the stairs bridge → lwm2m → coap → link, a request comes up the
-//! same way; [`Core::settle`] is that staircase. Back-pressure: CoAP is asked for a datagram, and the client for a
+//! same way; `Core::settle` is that staircase. Back-pressure: CoAP is asked for a datagram, and the client for a
 //! notification, only while the link can take one.
 
 pub mod books;

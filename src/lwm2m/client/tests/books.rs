@@ -253,7 +253,7 @@ impl Run {
         let note = self.bench.notified.remove(nth);
         let target = self.targets[&note.observation];
         let format = Format::from_number(note.response.content_format.unwrap()).unwrap();
-        let shown = codecs::decode(format, target, &note.response.payload, &Model::builtin()).unwrap();
+        let shown = codecs::decode(format, target, &note.response.payload, &self.bench.client.model).unwrap();
         for entry in shown {
             let values = match entry.content {
                 Content::Single(value) => vec![(entry.path, value)],

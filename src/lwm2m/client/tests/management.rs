@@ -348,6 +348,8 @@ fn values_that_do_not_fit_the_registry_are_refused_at_the_door() {
     };
     assert!(matches!(set("/3303/0/9999", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0", Value::Float(1.0)), Refusal::Unknown(_)));
+    // A single-instance object has instance 0 alone.
+    assert!(matches!(set("/6/1/0", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0/5700/1", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0/5605", Value::Float(1.0)), Refusal::Unknown(_)));
     assert!(matches!(set("/3303/0/5700", Value::Integer(1)), Refusal::Misfit(_)));
@@ -359,10 +361,12 @@ fn values_that_do_not_fit_the_registry_are_refused_at_the_door() {
 
 #[test]
 fn resources_are_bounded() {
-    let mut bench = Bench::registered_at(Settings { max_resources: 13, ..settings(1) });
+    let room = Bench::registered().client.tree().len() + 2;
+    let mut bench = Bench::registered_at(Settings { max_resources: room, ..settings(1) });
     let mut set = |instance| {
         bench.client.set_mapped(Path::resource_of(3303, instance, 5700), Value::Float(1.0), None, bench.now)
     };
-    let refused = (0..100).find(|instance| set(*instance).is_err()).unwrap();
-    assert!(matches!(set(100), Err(Refusal::Full(13))) && set(refused - 1).is_ok());
+    assert!(set(0).is_ok() && set(1).is_ok());
+    assert_eq!(set(2), Err(Refusal::Full(room)));
+    assert!(set(1).is_ok());
 }

@@ -158,6 +158,9 @@ fn servers_are_served_independently_ntf_18() {
     // The first acknowledgement reports the sample; the other server still gets the value.
     assert_eq!(bench.entries(), ["reported [1]"]);
     bench.advance(seconds(30));
+    // The new instance is announced first.
+    bench.answer(Response::new(Code::CHANGED));
+    bench.answer(Response::new(Code::CHANGED));
     assert_eq!(text(&bench.acknowledge()), "2");
     assert!(bench.entries().is_empty());
 }
@@ -246,6 +249,25 @@ fn rejected_notification_ends_with_its_observation_obs_07() {
         assert!(bench.asked.is_empty() && bench.entries().is_empty());
         assert_eq!(bench.client.pending_samples(), 1);
     }
+}
+
+#[test]
+fn rejection_by_a_server_that_lost_its_memory_leads_back_to_a_registration() {
+    let mut bench = observed("/3303/0/5700");
+    bench.advance(seconds(31));
+    bench.answer(Response::new(Code::CHANGED));
+    bench.advance(seconds(3600));
+    bench.set(TEMPERATURE, 2.0, 1);
+    let Notified { notification, observation, .. } = bench.notified.remove(0);
+    bench.observations.remove(&observation);
+    let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
+    bench.client.handle_event(failed, bench.now);
+    bench.client.handle_event(CoapEvent::ObservationEnded { id: observation, why: "rejected" }, bench.now);
+    bench.drain();
+    bench.answer(Response::new(Code::NOT_FOUND));
+    let register = bench.grant();
+    assert_eq!(register.path.join("/"), "rd");
+    assert_eq!(bench.client.pending_samples(), 1);
 }
 
 #[test]
