@@ -3,7 +3,6 @@
 //! `> AT` is said by the host, `< OK` by the modem, `<40 01>` in place of a text are octets as they are, `< > ` is the
 //! prompt, `#` begins a remark. The host's side is checked, too: the channel must say exactly this, in this order.
 
-use std::fmt::Write;
 use std::time::Instant;
 
 use nbgate::at::{Channel, Command, Event, Finals, Settings, grammar};
@@ -41,7 +40,7 @@ fn octets(text: &str) -> Option<Vec<u8>> {
 
 /// The command of a line that the host says, with what it says at the prompt that follows.
 fn command(text: &str, rest: &[Said]) -> Command {
-    let name = text.strip_prefix("AT").unwrap();
+    let name = text.strip_prefix("AT").expect("the host says commands");
     let command = match name.split_once('=') {
         Some((name, args)) => Command::set(name).arg(args),
         None if name.ends_with('?') => Command::read(name.trim_end_matches('?')),
@@ -91,7 +90,7 @@ impl Replay {
                         self.pass_deadline();
                     }
                     let command = command(text, &script[at..]);
-                    self.channel.submit(command, self.now).unwrap();
+                    self.channel.submit(command, self.now).expect("the channel is ready");
                     assert_eq!(self.next_transmit(), format!("{text}\r").into_bytes());
                 }
                 Said::HostOctets(octets) => assert_eq!(&self.next_transmit(), octets),
@@ -138,22 +137,27 @@ impl Replay {
                 Event::Finished(exchange) => {
                     let outcome =
                         exchange.outcome.map_or_else(|e| e.to_string(), |result| result.to_string());
-                    writeln!(self.told, "{}: {outcome}", exchange.command).unwrap();
+                    self.tell(&format!("{}: {outcome}", exchange.command));
                     for line in exchange.lines {
                         self.note("  answer", &line.text, line.payload);
                     }
                 }
                 Event::Urc(line) => self.note("unsolicited", &line.text, line.payload),
-                Event::LostStep { why } => writeln!(self.told, "lost step: {why}").unwrap(),
-                Event::InStep => self.told.push_str("in step\n"),
-                Event::Silent { waited } => writeln!(self.told, "silent for {waited:?}").unwrap(),
+                Event::LostStep { why } => self.tell(&format!("lost step: {why}")),
+                Event::InStep => self.tell("in step"),
+                Event::Silent { waited } => self.tell(&format!("silent for {waited:?}")),
             }
         }
     }
 
     fn note(&mut self, kind: &str, text: &str, payload: Option<Vec<u8>>) {
         let payload = payload.map_or_else(String::new, |octets| format!(" {octets:02X?}"));
-        writeln!(self.told, "{kind}: {text}{payload}").unwrap();
+        self.tell(&format!("{kind}: {text}{payload}"));
+    }
+
+    fn tell(&mut self, line: &str) {
+        self.told.push_str(line);
+        self.told.push('\n');
     }
 }
 

@@ -291,7 +291,7 @@ impl Channel {
                 }
             }
             (State::Busy(flight), Some(result)) if flight.ends_with(&result) => self.finish(result, now),
-            (State::Busy(flight), None) if flight.owns(&line.text, self.settings.is_answer) => {
+            (State::Busy(flight), None) if flight.owns(&line.text) => {
                 if flight.lines.len() < MAX_ANSWER_LINES {
                     flight.lines.push(line);
                 } else {
@@ -452,8 +452,8 @@ impl InFlight {
     }
 
     /// Is this line part of the answer?
-    fn owns(&self, text: &str, dialect: fn(&Command, &str) -> Option<bool>) -> bool {
-        !matches!(self.wait, Wait::Held { .. }) && responses::belongs_to(&self.command, text, dialect)
+    fn owns(&self, text: &str) -> bool {
+        !matches!(self.wait, Wait::Held { .. }) && responses::is_answer(&self.command, text)
     }
 
     /// How many octets the modem may still take for payload.

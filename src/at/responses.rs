@@ -33,13 +33,9 @@ const BOOT_WORDS: &[&str] = &[
 /// Prefixes that carry information only in the answer to a read; otherwise they come unasked.
 const ONLY_READ: &[&str] = &["+CEREG", "+CREG", "+CGREG", "+CFUN", "+CPIN", "+CSCON"];
 
-/// Is this line part of the answer to `command`? The dialect's word goes before the general rule.
-pub(super) fn belongs_to(command: &Command, line: &str, dialect: fn(&Command, &str) -> Option<bool>) -> bool {
-    dialect(command, line).unwrap_or_else(|| is_answer(command, line))
-}
-
-/// The general rule for a line while `command` is in flight: its own prefix or none at all makes it an answer.
-fn is_answer(command: &Command, line: &str) -> bool {
+/// Is this line, heard while `command` is in flight, part of its answer? The command's own prefix or none at all makes
+/// it so, with the exceptions above.
+pub(super) fn is_answer(command: &Command, line: &str) -> bool {
     let Some(prefix) = grammar::prefix(line) else {
         return !grammar::is_marked(line) && !BOOT_WORDS.contains(&line);
     };

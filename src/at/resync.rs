@@ -102,10 +102,8 @@ impl Resync {
             self.digits = true;
             self.await_quiet(settings, now);
         }
-        let answers = |late: &Command| {
-            grammar::prefix(text) == Some(late.prefix())
-                && responses::belongs_to(late, text, settings.is_answer)
-        };
+        let answers =
+            |late: &Command| grammar::prefix(text) == Some(late.prefix()) && responses::is_answer(late, text);
         // A lone `>` is a prompt that nobody waits for any more, a digit a final result.
         text == ">" || text == "0" || text == "4" || self.late.as_ref().is_some_and(answers)
     }

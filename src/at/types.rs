@@ -11,9 +11,6 @@ use super::final_result::FinalResult;
 pub struct Settings {
     /// Does this line announce counted octets, and how many? They follow the end of the line.
     pub counted: fn(&str) -> Option<usize>,
-    /// Where the general rule errs: is this line part of the answer to the command in flight? `None` leaves it to the
-    /// rule: same prefix, or no prefix at all.
-    pub is_answer: fn(&Command, &str) -> Option<bool>,
     /// Silence that separates what was from what will be.
     pub quiet: Duration,
     /// A modem that never falls silent is probed after this.
@@ -37,7 +34,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             counted: |_| None,
-            is_answer: |_, _| None,
             quiet: Duration::from_millis(300),
             quiet_limit: Duration::from_secs(5),
             probe_interval: Duration::from_secs(1),

@@ -179,18 +179,6 @@ fn unsolicited_lines_inside_an_answer_stand_aside() {
 }
 
 #[test]
-fn a_dialect_knows_better_than_the_prefix() {
-    let is_answer = |_: &Command, line: &str| line.starts_with("+QIOPEN:").then_some(false);
-    let mut bench = Bench::in_step();
-    bench.channel.settings.is_answer = is_answer;
-    bench.submit(Command::set("+QIOPEN").arg(1).arg(0));
-    bench.hear(b"+QIOPEN: 0,0\r\nOK\r\n");
-    let events = bench.events();
-    assert_eq!(events[0], urc("+QIOPEN: 0,0"));
-    assert_eq!(events.len(), 2);
-}
-
-#[test]
 fn the_payload_waits_for_the_prompt_and_is_sent_as_it_is() {
     let mut bench = Bench::in_step();
     bench.submit(send(b"\x40\x01\r\x1a"));

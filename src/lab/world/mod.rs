@@ -63,9 +63,9 @@ pub struct World {
     now: Instant,
     core: Core,
     around: Surroundings,
-    /// Pulled tight at the end: nothing new, but what is under way goes on.
-    playing: bool,
     stopped: bool,
+    /// It makes no sense to go on.
+    broken: bool,
     digest: Digest,
     report: Report,
 }
@@ -84,8 +84,8 @@ impl World {
             now: start,
             core,
             around,
-            playing: true,
             stopped: false,
+            broken: false,
             digest: Digest::new(start),
         }
     }
@@ -101,10 +101,9 @@ impl World {
         let playing_ends = self.start + self.options.duration;
         let settling_ends = playing_ends + self.options.settling;
         self.run_until(playing_ends);
-        self.playing = false;
         self.around.stop_playing();
         // What is pending is reported with the next exchanges; nothing new keeps it from ending.
-        while self.now < settling_ends && self.core.snapshot().books.pending() > 0 && self.is_sound() {
+        while self.now < settling_ends && self.core.snapshot().books.pending() > 0 && !self.broken {
             let Some(next) = self.next_deadline() else { break };
             self.run_until(next.at.min(settling_ends));
         }
@@ -121,10 +120,10 @@ impl World {
     fn run_until(&mut self, end: Instant) {
         let mut standstill = 0;
         self.settle();
-        while self.is_sound() && !self.stopped {
+        while !self.broken && !self.stopped {
             let Some(next) = self.next_deadline() else {
                 if self.core.snapshot().books.pending() > 0 {
-                    self.fail("silence: samples are pending and nothing is going to happen");
+                    self.break_off("silence: samples are pending and nothing is going to happen");
                 }
                 return;
             };
@@ -134,7 +133,7 @@ impl World {
             }
             standstill = if next.at > self.now { 0 } else { standstill + 1 };
             if standstill > MAX_STANDSTILL {
-                self.fail(&format!("the deadline {:?} does not move the clock", next.why));
+                self.break_off(&format!("the deadline {:?} does not move the clock", next.why));
                 return;
             }
             self.now = self.now.max(next.at);
@@ -165,7 +164,7 @@ impl World {
                 return;
             }
         }
-        self.fail("the world does not come to rest");
+        self.break_off("the world does not come to rest");
     }
 
     fn take(&mut self, output: Output) {
@@ -216,8 +215,9 @@ impl World {
         self.around.add_to(report);
     }
 
-    fn is_sound(&self) -> bool {
-        self.report.failures.is_empty()
+    fn break_off(&mut self, why: &str) {
+        self.broken = true;
+        self.fail(why);
     }
 
     fn fail(&mut self, what: &str) {

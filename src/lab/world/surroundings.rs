@@ -31,6 +31,9 @@ const SENSORS: &str = "sensors";
 /// Pause of the gateway's MQTT edge before it tries the broker again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
+/// An order and the lamp's answer are through after this, resends included.
+const ORDER_TAKES: Duration = Duration::from_secs(600);
+
 pub(super) struct Surroundings {
     modem: Modem,
     cell: Cell,
@@ -55,6 +58,8 @@ pub(super) struct Surroundings {
 struct Orders {
     every: Option<Duration>,
     next: Option<Instant>,
+    /// None from here on: what is under way at the end of the play would look like a difference.
+    last: Instant,
     rng: Rng,
     given: u64,
     taken: u64,
@@ -84,6 +89,7 @@ impl Surroundings {
             orders: Orders {
                 every: options.order_every,
                 next: options.order_every.map(|every| now + every),
+                last: now + options.duration.saturating_sub(ORDER_TAKES),
                 rng: seed.child("orders").rng(),
                 given: 0,
                 taken: 0,
@@ -312,11 +318,14 @@ impl Surroundings {
 impl Orders {
     fn give(&mut self, server: &mut Server, now: Instant) {
         let (Some(every), Some(next)) = (self.every, self.next) else { return };
-        if now < next || server.registrations().next().is_none() {
-            self.next = Some(if now < next { next } else { now + every });
+        if now < next {
             return;
         }
-        self.next = Some(now + every);
+        if server.registrations().next().is_none() {
+            self.next = Some(now + every);
+            return;
+        }
+        self.next = Some(now + every).filter(|next| *next < self.last);
         self.given += 1;
         let level = self.rng.number() % 101;
         let path = Path::resource_of(3416, 0, 1);
