@@ -3,13 +3,12 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::ValueEnum;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::args::duration;
+use super::{Usage, signals};
 use crate::bridge::message::{Message, PublishId};
 use crate::clock::{Deadline, UnixTime};
 use crate::lab::broker;
@@ -67,22 +66,17 @@ impl Name {
 /// # Errors
 /// The URL of the broker cannot be used, or, with an end, nothing could be published.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let stop = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
     let settings = Settings::new(&args.broker, &format!("nbgate-lab-sensors-{}", args.seed))
-        .with_context(|| format!("--broker {}", args.broker))?
+        .map_err(|error| Usage(format!("--broker: {error}")))?
         .without_session();
-    anyhow::ensure!(!args.period.is_zero(), "--period must be longer than nothing");
+    if args.period.is_zero() {
+        return Err(Usage("--period must be longer than nothing".to_owned()).into());
+    }
+    let mut stop = signals::stop()?;
     let mut band = Band::new(&args, settings);
     let end = args.runs_for.map(|runs_for| Instant::from_std(clock::now() + runs_for));
     tokio::select! {
-        () = stop => {}
+        _ = stop.changed() => {}
         () = band.play(end) => {}
     }
     band.finish().await
