@@ -80,6 +80,9 @@ const ROOMS: &[Room] = &[
     Room { name: "lab::modem_edge", kind: Edge, may: &["clock", "seed", "net", "link", "lab"] },
     // What the virtual modem and its radio cell say to each other.
     Room { name: "lab::radio", kind: Pure, may: &["clock", "seed", "net"] },
+    Room { name: "lab::broker", kind: Pure, may: &["clock"] },
+    Room { name: "lab::broker_edge", kind: Edge, may: &[] },
+    Room { name: "lab::sensors", kind: Pure, may: &["clock", "seed", "lab::broker"] },
     // Written from the manuals: it shares no code, and so no mistake, with the driver.
     Room { name: "lab::modem", kind: Pure, may: &["clock", "seed", "net", "lab::radio"] },
     Room { name: "lab::cell", kind: Pure, may: &["clock", "seed", "net", "lab::radio"] },

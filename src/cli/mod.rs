@@ -5,6 +5,8 @@ pub mod args;
 #[cfg(feature = "lab")]
 pub mod lab_modem;
 #[cfg(feature = "lab")]
+pub mod lab_sensors;
+#[cfg(feature = "lab")]
 pub mod lab_server;
 pub mod run;
 pub mod signals;
@@ -58,6 +60,8 @@ enum Lab {
     Modem(lab_modem::Args),
     /// An LwM2M server that shows what arrives and takes commands
     Server(lab_server::Args),
+    /// Sensors that publish to an MQTT broker
+    Sensors(lab_sensors::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -75,6 +79,8 @@ pub fn main() -> ExitCode {
             Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
             #[cfg(feature = "lab")]
             Command::Lab(Lab::Server(args)) => lab_server::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::Sensors(args)) => lab_sensors::run(args).await,
         }
     });
     // A resolver that hangs must not hold up the end.
@@ -87,8 +93,7 @@ pub fn main() -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("nbgate: {error:#}");
-    let usage =
-        error.downcast_ref::<crate::config::Faults>().is_some() || error.downcast_ref::<Usage>().is_some();
+    let usage = error.downcast_ref::<crate::config::Faults>().is_some() || error.downcast_ref::<Usage>().is_some();
     if usage { EXIT_USAGE.into() } else { ExitCode::FAILURE }
 }
 

@@ -72,7 +72,7 @@ pub fn peer() -> Peer {
 pub struct Bench {
     pub driver: Driver,
     pub now: Instant,
-    pub started: Instant,
+
     /// Command lines the modem got, in order.
     pub log: Vec<String>,
     /// Payloads the modem took at a prompt.
@@ -93,7 +93,7 @@ impl Bench {
         let mut bench = Self {
             driver: Driver::new(settings, Seed::new(1)),
             now,
-            started: now,
+
             log: Vec::new(),
             payloads: Vec::new(),
             events: Vec::new(),
@@ -148,6 +148,12 @@ impl Bench {
     /// The modem says this by itself.
     pub fn say(&mut self, lines: &str) {
         self.reply(lines);
+    }
+
+    /// The modem says these octets by itself.
+    pub fn say_octets(&mut self, octets: Vec<u8>) {
+        self.to_host.push_back((self.now + PROMPTLY, octets));
+        self.to_host.make_contiguous().sort_by_key(|(at, _)| *at);
     }
 
     pub fn send(&mut self, id: u64, payload: &[u8]) {
@@ -231,7 +237,7 @@ impl Bench {
         if octet != b'\r' {
             return self.line.push(octet);
         }
-        let line = String::from_utf8(std::mem::take(&mut self.line)).expect("commands are ASCII");
+        let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
         self.log.push(line.clone());
         if self.mute {
             return;

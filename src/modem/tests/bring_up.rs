@@ -96,8 +96,8 @@ fn a_silent_modem_is_probed_for_ever_and_found_when_it_wakes() {
     bench.mute = true;
     bench.run(secs(600));
     assert!(bench.log.iter().all(|line| line == "AT"));
-    println!("{:?}", &bench.log[..20]);
-    assert!(bench.log.len() > 100 && bench.log.len() < 700, "{}", bench.log.len());
+    // One a second, and at first as many as a modem left at a prompt may swallow.
+    assert!((600..1200).contains(&bench.log.len()), "{}", bench.log.len());
     assert_eq!(bench.driver.facts().state, "waiting for the modem to answer");
     let trouble = bench.driver.facts().trouble.clone().unwrap();
     assert!(trouble.starts_with("the modem does not answer"), "{trouble}");

@@ -3,3 +3,5 @@
 mod bench;
 mod bring_up;
 mod online;
+mod properties;
+mod transcripts;

@@ -13,6 +13,7 @@ use crate::coap::{
 };
 use crate::lwm2m::codecs::{self, Format};
 use crate::lwm2m::model::Version;
+use crate::lwm2m::value::{Content, SampleId, Value};
 
 /// A mapped resource that only reports.
 const TEMPERATURE: Path = Path::resource_of(3303, 0, 5700);
