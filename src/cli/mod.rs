@@ -93,7 +93,8 @@ pub fn main() -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("nbgate: {error:#}");
-    let usage = error.downcast_ref::<crate::config::Faults>().is_some() || error.downcast_ref::<Usage>().is_some();
+    let usage =
+        error.downcast_ref::<crate::config::Faults>().is_some() || error.downcast_ref::<Usage>().is_some();
     if usage { EXIT_USAGE.into() } else { ExitCode::FAILURE }
 }
 
