@@ -1,7 +1,6 @@
 //! The lab's sensors: that the bridge makes of their messages what they say a server should see, and that the program
 //! plays them to a broker, rumqttd or any other.
 #![cfg(feature = "lab")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
