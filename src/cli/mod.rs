@@ -8,6 +8,8 @@ pub mod lab_modem;
 pub mod lab_sensors;
 #[cfg(feature = "lab")]
 pub mod lab_server;
+#[cfg(feature = "lab")]
+pub mod lab_world;
 pub mod run;
 pub mod signals;
 
@@ -62,6 +64,8 @@ enum Lab {
     Server(lab_server::Args),
     /// Sensors that publish to an MQTT broker
     Sensors(lab_sensors::Args),
+    /// The whole gateway and its surroundings under a virtual clock
+    World(lab_world::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -81,6 +85,8 @@ pub fn main() -> ExitCode {
             Command::Lab(Lab::Server(args)) => lab_server::run(args).await,
             #[cfg(feature = "lab")]
             Command::Lab(Lab::Sensors(args)) => lab_sensors::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::World(args)) => lab_world::run(args).await,
         }
     });
     // A resolver that hangs must not hold up the end.

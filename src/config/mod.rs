@@ -67,7 +67,7 @@ impl std::error::Error for Faults {}
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.as_ref().map_or_else(|| "environment".into(), |file| file.display().to_string());
+        let file = self.file.as_ref().map_or_else(|| "text".into(), |file| file.display().to_string());
         write!(f, "{} fault(s) in the configuration ({file}):", self.faults.len())?;
         for fault in &self.faults {
             let colon = if fault.key.is_empty() { "" } else { ": " };
@@ -92,6 +92,17 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
     }
     let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment::Variables::of_process());
     let file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
+    build(file, host).map_err(faults)
+}
+
+/// Reads a configuration from its text alone: without the environment.
+///
+/// # Errors
+/// Every fault found.
+pub fn parse(text: &str, host: Host) -> Result<Config, Faults> {
+    let faults = |faults| Faults { file: None, faults };
+    let file: File =
+        Figment::from(Toml::string(text)).extract().map_err(|error| faults(read_faults(error)))?;
     build(file, host).map_err(faults)
 }
 

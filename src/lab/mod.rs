@@ -15,3 +15,4 @@ pub mod server;
 pub mod server_edge;
 pub mod trace;
 pub mod udp;
+pub mod world;

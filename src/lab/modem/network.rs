@@ -356,14 +356,18 @@ impl Modem {
             },
             Form::Read | Form::Test => return Reply::parameters(),
         };
-        // The default bearer has its address from the attach on, whether QIACT has been called or not.
-        let address = |cid| match self.network.serving() {
-            Some(serving) if cid == 1 => serving.address.to_string(),
-            _ => self.context_address(cid).map_or_else(|| "0.0.0.0".into(), |ip| ip.to_string()),
-        };
         let cids =
             self.kept.contexts.keys().copied().filter(|cid| wanted.is_none_or(|wanted| wanted == *cid));
-        Reply::Lines(cids.map(|cid| format!("+CGPADDR: {cid},{}", address(cid))).collect())
+        Reply::Lines(cids.map(|cid| format!("+CGPADDR: {cid},{}", self.address_text(cid))).collect())
+    }
+
+    /// The default bearer has its address from the attach on, whether `AT+QIACT` has been called or not.
+    pub(super) fn address_text(&self, cid: u8) -> String {
+        let address = match self.network.serving() {
+            Some(serving) if cid == 1 => Some(serving.address),
+            _ => self.context_address(cid),
+        };
+        address.map_or_else(|| "0.0.0.0".into(), |address| address.to_string())
     }
 
     // ---- signal

@@ -190,13 +190,12 @@ impl Modem {
     fn context_lines(&self) -> Vec<String> {
         // Contexts that the host never made stand there too, with an address of sixteen zeros.
         let nowhere = ["0"; 16].join(".");
-        let address = |cid| self.context_address(cid).map_or_else(|| "0.0.0.0".into(), |ip| ip.to_string());
         let own = self.kept.contexts.iter().map(|(&cid, context)| {
             format!(
                 "+CGDCONT: {cid},\"{}\",\"{}\",\"{}\",0,0,0,0",
                 context.pdp_type,
                 context.apn,
-                address(cid)
+                self.address_text(cid)
             )
         });
         let foreign = [(2, "ims"), (3, "sos")]

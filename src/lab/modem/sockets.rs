@@ -1,4 +1,4 @@
-//! Contexts, UDP sockets and names: the `QI…` commands.
+//! Contexts and UDP sockets: the `QI…` commands but for names.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -24,8 +24,6 @@ const MAX_SENDEX_DIGITS: usize = 510;
 const MAX_INBOX_OCTETS: usize = 10 * 1024;
 /// Datagrams that a socket's buffer holds, however short.
 const MAX_INBOX: usize = 64;
-/// A name server that is silent for so long has no answer.
-const DNS_LIMIT: Duration = Duration::from_secs(60);
 /// A socket just closed cannot be asked about for so long.
 const CLOSING: Duration = Duration::from_millis(300);
 /// First of the ports given out when the host names none.
@@ -74,15 +72,6 @@ enum State {
     Failed,
     /// The context went away under it.
     Broken,
-}
-
-/// A name that is being looked up.
-#[derive(Debug)]
-pub(super) struct Lookup {
-    number: u64,
-    name: String,
-    /// The socket that waits for it, or the host itself.
-    socket: Option<(u8, u64)>,
 }
 
 /// Payload that the prompt asked for.
@@ -267,6 +256,20 @@ impl Modem {
             if !self.sockets.values().any(|socket| socket.local_port == port) {
                 return port;
             }
+        }
+    }
+
+    /// What the name server said about a socket's peer.
+    pub(super) fn peer_found(&mut self, id: u8, generation: u64, found: Option<IpAddr>, now: Instant) {
+        let Some(socket) = self.sockets.get(&id).filter(|socket| socket.generation == generation) else {
+            return;
+        };
+        let Kind::Connected { port, .. } = socket.kind else { return };
+        match found {
+            // The context broke meanwhile.
+            _ if socket.state != State::Opening => self.open_failed(id, SocketError::ContextNotActive, now),
+            Some(ip) => self.opened(id, Some(SocketAddr::new(ip, port)), now),
+            None => self.open_failed(id, SocketError::DnsFailed, now),
         }
     }
 
@@ -535,106 +538,6 @@ impl Modem {
     pub(super) fn qigeterror(&self) -> Reply {
         let error = self.ram.last_error;
         Reply::line(format!("+QIGETERROR: {}, {}", error.number(), error.text()))
-    }
-
-    // ---- names
-
-    /// `AT+QIDNSCFG=ctx[,"first"[,"second"]]`
-    pub(super) fn qidnscfg(&mut self, form: &Form) -> Reply {
-        let Form::Set(args) = form else { return self.socket_fault(SocketError::InvalidParameters) };
-        let Some(cid) = args.number::<u8>(0) else {
-            return self.socket_fault(SocketError::InvalidParameters);
-        };
-        if self.context_address(cid).is_none() {
-            return self.socket_fault(SocketError::ContextNotActive);
-        }
-        if args.len() == 1 {
-            let (first, second) = &self.ram.dns;
-            return Reply::line(format!("+QIDNSCFG: {cid},\"{first}\",\"{second}\""));
-        }
-        let is_address = |index| args.text(index).parse::<IpAddr>().is_ok();
-        if !is_address(1) || (args.len() > 2 && !is_address(2)) {
-            return self.socket_fault(SocketError::InvalidParameters);
-        }
-        self.ram.dns = (args.text(1).to_owned(), args.text(2).to_owned());
-        Reply::ok()
-    }
-
-    /// `AT+QIDNSGIP=ctx,"name"`; the addresses follow as URCs.
-    pub(super) fn qidnsgip(&mut self, form: &Form, now: Instant) -> Reply {
-        let Form::Set(args) = form else { return self.socket_fault(SocketError::InvalidParameters) };
-        let (Some(cid), Some(name)) = (args.number::<u8>(0), args.quoted(1).filter(|name| !name.is_empty()))
-        else {
-            return self.socket_fault(SocketError::InvalidParameters);
-        };
-        if self.context_address(cid).is_none() {
-            return self.socket_fault(SocketError::ContextNotActive);
-        }
-        if self.lookup.is_some() {
-            return self.socket_fault(SocketError::DnsBusy);
-        }
-        let name = name.to_owned();
-        self.look_up(name, None, now);
-        Reply::ok()
-    }
-
-    fn look_up(&mut self, name: String, socket: Option<(u8, u64)>, now: Instant) {
-        let number = self.next_number();
-        match name.parse::<IpAddr>() {
-            // The answer must not overtake the OK.
-            Ok(address) => {
-                self.after(
-                    FOLLOWS_AFTER,
-                    Action::Resolved { name: name.clone(), addresses: vec![address] },
-                    now,
-                );
-            }
-            Err(_) => self.up.push_back(Up::Resolve { name: name.clone() }),
-        }
-        self.lookup = Some(Lookup { number, name, socket });
-        self.after(DNS_LIMIT, Action::DnsTimeout(number), now);
-    }
-
-    /// The name server's silence is an answer too.
-    pub(super) fn dns_timeout(&mut self, number: u64, now: Instant) {
-        if let Some(lookup) = self.lookup.take_if(|lookup| lookup.number == number) {
-            self.looked_up(&lookup, &[], now);
-        }
-    }
-
-    /// The name server's answer; one to a question no longer asked is ignored.
-    pub(super) fn resolved(&mut self, name: &str, addresses: &[IpAddr], now: Instant) {
-        if let Some(lookup) = self.lookup.take_if(|lookup| lookup.name == name) {
-            self.looked_up(&lookup, addresses, now);
-        }
-    }
-
-    fn looked_up(&mut self, lookup: &Lookup, addresses: &[IpAddr], now: Instant) {
-        match (lookup.socket, addresses.first()) {
-            (Some((id, generation)), found) => {
-                let Some(socket) = self.sockets.get(&id).filter(|s| s.generation == generation) else {
-                    return;
-                };
-                let Kind::Connected { port, .. } = socket.kind else { return };
-                match found {
-                    _ if socket.state != State::Opening => {
-                        self.open_failed(id, SocketError::ContextNotActive, now)
-                    }
-                    Some(ip) => self.opened(id, Some(SocketAddr::new(*ip, port)), now),
-                    None => self.open_failed(id, SocketError::DnsFailed, now),
-                }
-            }
-            (None, None) => {
-                self.ram.last_error = SocketError::DnsFailed;
-                self.urc(&format!("+QIURC: \"dnsgip\",{}", SocketError::DnsFailed.number()), now);
-            }
-            (None, Some(_)) => {
-                self.urc(&format!("+QIURC: \"dnsgip\",0,{},600", addresses.len()), now);
-                for address in addresses {
-                    self.urc(&format!("+QIURC: \"dnsgip\",\"{address}\""), now);
-                }
-            }
-        }
     }
 }
 
