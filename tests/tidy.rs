@@ -174,9 +174,6 @@ fn arrow_faults(file: &str, text: &str) -> Vec<String> {
 fn purity_faults(file: &str, text: &str) -> Vec<String> {
     let module = module_of(file);
     let Some(room) = room_of(&module).filter(|room| room.kind == Pure) else { return Vec::new() };
-    if module.iter().any(|name| name == "tests") {
-        return Vec::new();
-    }
     let mut faults = Vec::new();
     for found in named_paths(&without_tests(tokens(text))) {
         for (forbidden, instead) in IMPURE {
@@ -190,6 +187,25 @@ fn purity_faults(file: &str, text: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// The modules that a file declares as tests in files of their own: `#[cfg(test)] mod tests;`.
+fn test_modules(file: &str, text: &str) -> Vec<Vec<String>> {
+    let tokens = tokens(text);
+    let words: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
+    let declared = words.windows(CFG_TEST.len() + 3).filter(|window| window.starts_with(CFG_TEST));
+    declared
+        .filter_map(|window| match window[CFG_TEST.len()..] {
+            ["mod", name, ";"] => Some([module_of(file), vec![name.to_owned()]].concat()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a file lies in one of these modules.
+fn lies_in(file: &str, modules: &[Vec<String>]) -> bool {
+    let module = module_of(file);
+    modules.iter().any(|tests| module.starts_with(tests))
 }
 
 /// Rooms that import each other, directly or in a ring.
@@ -390,14 +406,16 @@ fn block_comment(rest: &str) -> usize {
     at
 }
 
+const CFG_TEST: &[&str] = &["#", "[", "cfg", "(", "test", ")", "]"];
+
 /// The tokens without the items under `#[cfg(test)]`.
 fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
     let text: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        if text[at..].starts_with(&["#", "[", "cfg", "(", "test", ")", "]"]) {
-            at = end_of_item(&text, at + 7);
+        if text[at..].starts_with(CFG_TEST) {
+            at = end_of_item(&text, at + CFG_TEST.len());
         } else {
             kept.push(tokens[at].clone());
             at += 1;
@@ -541,7 +559,10 @@ fn every_room_imports_only_what_its_row_allows() {
 
 #[test]
 fn pure_rooms_name_no_clock_chance_or_io() {
-    assert_tidy(sources().iter().flat_map(|(file, text)| purity_faults(file, text)).collect());
+    let sources = sources();
+    let tests: Vec<_> = sources.iter().flat_map(|(file, text)| test_modules(file, text)).collect();
+    let core = sources.iter().filter(|(file, _)| !lies_in(file, &tests));
+    assert_tidy(core.flat_map(|(file, text)| purity_faults(file, text)).collect());
 }
 
 #[test]
@@ -663,8 +684,20 @@ fn tests_of_a_pure_room_may_be_impure() {
     assert_eq!(purity_faults("src/coap/dedup.rs", source), Vec::<String>::new());
     let behind = format!("{source}\nfn f() {{ Instant::now(); }}");
     assert_eq!(purity_faults("src/coap/dedup.rs", &behind).len(), 1, "what follows the tests counts again");
-    assert_eq!(purity_faults("src/coap/tests.rs", "use std::fs;"), Vec::<String>::new());
-    assert_eq!(purity_faults("src/coap/tests/observe.rs", "use std::fs;"), Vec::<String>::new());
+}
+
+#[test]
+fn tests_in_files_of_their_own_are_known_by_their_declaration() {
+    let declared =
+        test_modules("src/coap/mod.rs", "mod a;\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod inner { }");
+    for file in ["src/coap/tests.rs", "src/coap/tests/observe.rs", "src/coap/tests/mod.rs"] {
+        assert!(lies_in(file, &declared), "{file}");
+    }
+    for file in
+        ["src/coap/mod.rs", "src/coap/a.rs", "src/coap/inner.rs", "src/at/tests.rs", "src/coap/a/tests.rs"]
+    {
+        assert!(!lies_in(file, &declared), "{file}");
+    }
 }
 
 #[test]

@@ -63,11 +63,12 @@ fn first_light(leshan: &mut Leshan, modem: Option<&VirtualModem>) -> String {
 
     let device = leshan.ask("read", &ep, "/3/0", json!({ "format": "TLV" }));
     assert_eq!((&device["code"], &device["format"]), (&json!("2.05"), &json!("TLV")), "{device}");
-    for resource in ["/3/0/0", "/3/0/1"] {
+    // Manufacturer and model are the modem's; supported bindings and device type are there in any case.
+    let with_modem: &[&str] = if modem.is_some() { &["/3/0/0", "/3/0/1"] } else { &[] };
+    for resource in ["/3/0/16", "/3/0/17"].iter().chain(with_modem) {
         let text = value(&device, resource).and_then(Value::as_str);
         assert!(text.is_some_and(|text| !text.is_empty()), "{resource} is missing: {device}");
     }
-    assert!(value(&device, "/3/0/16").is_some(), "supported binding is missing: {device}");
 
     broker.wait_for_subscription_of(CLIENT_ID);
     broker.publish("sensors/kitchen/temperature", r#"{"t": 21.5}"#);
@@ -89,8 +90,8 @@ fn first_light(leshan: &mut Leshan, modem: Option<&VirtualModem>) -> String {
     for celsius in [22.5, 23.25] {
         let mark = leshan.mark();
         broker.publish("sensors/kitchen/temperature", &json!({ "t": celsius }).to_string());
-        let told = leshan.event("notification", mark, |told| told["path"] == kitchen.as_str());
-        assert_eq!(value(&told, &reading), Some(&json!(celsius)), "{told}");
+        // One with the first reading may come before: the answer to the observe was not acknowledged, so it does not count.
+        let told = leshan.event("notification", mark, |told| value(told, &reading) == Some(&json!(celsius)));
         assert_eq!(told["con"], true, "a notification that carries samples is Confirmable: {told}");
     }
     let cancelled = leshan.ask("cancel", &ep, &kitchen, json!({ "active": true }));
