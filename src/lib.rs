@@ -4,11 +4,17 @@
 
 pub mod at;
 pub mod bridge;
+pub mod cli;
 pub mod clock;
 pub mod coap;
+pub mod config;
+pub mod gateway;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod link;
 pub mod lwm2m;
 pub mod modem;
 pub mod mqtt;
 pub mod net;
 pub mod seed;
+pub mod status;

@@ -29,7 +29,7 @@ pub struct Settings {
     /// When the port is opened the modem may still wait at a prompt, for what a process before us wanted to send: at
     /// most this many octets.
     pub payload_limit: usize,
-    /// Keep the dialogue for [`Channel::poll_trace`].
+    /// Keep the dialogue for [`Channel::poll_trace`](super::Channel::poll_trace).
     pub trace: bool,
 }
 

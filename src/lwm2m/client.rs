@@ -3,6 +3,7 @@
 //!
 //! Puts the parts together (`registration`, `management`, `reporting`, `books`, the tree) and holds no rule of theirs.
 
+mod contents;
 mod serving;
 mod types;
 
@@ -12,22 +13,21 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::attributes::Periods;
 use super::books::{self, Books};
 use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::management::{self, Access, AccessTable, View};
 use super::model::Model;
-use super::objects::{self, connectivity, device, security, server};
+use super::objects::{security, server};
 use super::path::Path;
 use super::registration::{Account, Facts, Step};
 use super::reporting::{Reporting, Snapshot, Target};
 use super::tree::{Revision, Tree};
-use super::value::{Content, SampleId, Value};
 use crate::clock::{Deadline, UnixTime};
 use crate::coap::{Action, Code, ExchangeId, RequestId, Response};
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
+use contents::set_native;
 
 pub use super::objects::device::HostFacts;
 pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
@@ -116,75 +116,20 @@ impl Client {
 
     // What comes from the bridge, the link and the host.
 
-    /// A value for a mapped resource; its instance is made as needed. For a multiple-instance resource a path
-    /// without resource instance means instance 0.
-    ///
-    /// # Errors
-    /// The value is not set, and its sample is not in the books.
-    pub fn set_mapped(
-        &mut self,
-        path: Path,
-        value: Value,
-        sample: Option<SampleId>,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        let (resource, path) = self.mapped_resource(path, &value)?;
-        let content = match path.resource_instance() {
-            None => Content::Single(value),
-            Some(id) => Content::Multiple(self.with_instance(resource, id, value)),
-        };
-        if let Some(instance) = resource.parent() {
-            self.note_instance(instance, now);
-        }
-        let is_change = self.tree.set(resource, content);
-        let revision = self.tree.revision_of(resource).unwrap_or_default();
-        let is_known = !is_change && self.reporting.is_acknowledged(path, revision);
-        match sample {
-            // The server has this very value: not an octet for it.
-            Some(sample) if is_known => self.books.accept_known(sample, path),
-            Some(sample) => self.books.accept(sample, path, revision),
-            None if is_change => self.books.overtake(path),
-            None => {}
-        }
-        if is_change || (sample.is_some() && !is_known) {
-            self.reporting.tell(path, revision);
-        }
-        Ok(())
-    }
-
-    /// An instance of a mapped object that is known from before, without values yet.
-    ///
-    /// # Errors
-    /// The registry has no such object, or it is not one for mappings.
-    pub fn add_instance(&mut self, object: u16, instance: u16, now: Instant) -> Result<(), Refusal> {
-        let path =
-            Path::object_only(object).child(instance).ok_or(Refusal::Unknown(Path::object_only(object)))?;
-        if objects::is_native(object) || objects::is_secret(object) {
-            return Err(Refusal::Native(path));
-        }
-        self.model.object(object).ok_or(Refusal::Unknown(path))?;
-        self.note_instance(path, now);
-        Ok(())
-    }
-
     /// What servers may do with a mapped resource, in every instance.
     pub fn set_access(&mut self, object: u16, resource: u16, access: Access) {
         self.access.insert((object, resource), access);
     }
 
-    /// What is known of link and host; fills objects 3 and 4.
-    pub fn set_facts(&mut self, link: &LinkFacts, host: &HostFacts) {
-        let device = set_native(&mut self.tree, &self.model, device::INSTANCE, device::facts(link, host));
-        let connectivity =
-            set_native(&mut self.tree, &self.model, connectivity::INSTANCE, connectivity::facts(link));
-        for path in device.into_iter().chain(connectivity) {
-            self.reporting.tell(path, self.tree.revision());
+    /// Our name at the servers, once it is known (it may hang on the modem's IMEI). Nothing registers without one;
+    /// another name than before means new registrations.
+    pub fn set_endpoint(&mut self, endpoint: String) {
+        if self.settings.endpoint != endpoint {
+            self.settings.endpoint = endpoint;
+            for account in &mut self.accounts {
+                self.actions.extend(account.start_over());
+            }
         }
-    }
-
-    /// It is this wall time now; /3/0/13 goes on from there by itself.
-    pub const fn set_wall_clock(&mut self, time: UnixTime, now: Instant) {
-        self.wall_clock = Some((time, now));
     }
 
     /// A server has this address (found by name); another one than before means a new registration (REG-28).
@@ -374,7 +319,9 @@ impl Client {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings { gathering: self.gathering_until.is_some(), link_up: self.link_up }
+        // Nobody can be asked before we have a name to give.
+        let link_up = self.link_up && !self.settings.endpoint.is_empty();
+        Surroundings { gathering: self.gathering_until.is_some(), link_up }
     }
 
     /// Register or Update, where it is time for it.
@@ -404,7 +351,8 @@ impl Client {
     fn ask_for_updates_after_silence(&mut self, now: Instant) {
         for index in 0..self.accounts.len() {
             let Some(peer) = self.accounts[index].peer() else { continue };
-            if self.is_silent(peer, now) && self.reporting.is_ready(peer) {
+            if self.accounts[index].is_at_rest() && self.is_silent(peer, now) && self.reporting.is_ready(peer)
+            {
                 self.accounts[index].want_update("silence before a notification");
             }
         }
@@ -429,80 +377,8 @@ impl Client {
         self.actions.push_back(Action::ForgetObservations { peer });
     }
 
-    /// Sets or takes away resources and tells whom it concerns.
-    fn apply(&mut self, changes: Vec<(Path, Option<Content>)>) {
-        for (path, content) in changes {
-            let is_change = match content {
-                Some(content) => self.tree.set(path, content),
-                None => self.tree.remove(path),
-            };
-            if is_change {
-                self.books.overtake(path);
-                self.reporting.tell(path, self.tree.revision());
-            }
-        }
-        self.refresh_periods();
-    }
-
     fn respond(&mut self, request: RequestId, response: Response, accept_observation: bool) {
         self.actions.push_back(Action::Respond { request, response, accept_observation });
-    }
-
-    /// The servers' default periods as they are in the tree now.
-    fn refresh_periods(&mut self) {
-        for account in &self.accounts {
-            if let Some(peer) = account.peer() {
-                self.reporting.set_periods(peer, Periods::of_server(&self.tree, account.server));
-            }
-        }
-    }
-
-    fn refresh_clock(&mut self, now: Instant) {
-        let Some((time, at)) = self.wall_clock else { return };
-        let time = time.plus(now.saturating_duration_since(at));
-        self.tree.set_silently(device::CURRENT_TIME, Content::Single(Value::Time(time.as_secs())));
-    }
-
-    /// The resource, and the path that a value of it is filed under.
-    fn mapped_resource(&self, path: Path, value: &Value) -> Result<(Path, Path), Refusal> {
-        let unknown = Refusal::Unknown(path);
-        let (Some(object), Some(instance), Some(id)) = (path.object(), path.instance(), path.resource())
-        else {
-            return Err(unknown);
-        };
-        if objects::is_native(object) || objects::is_secret(object) {
-            return Err(Refusal::Native(path));
-        }
-        let definition =
-            self.model.resource(object, id).filter(|definition| definition.operations.is_readable());
-        let definition = definition.ok_or(unknown.clone())?;
-        definition.check(value)?;
-        let resource = Path::resource_of(object, instance, id);
-        if !self.tree.exists(resource) && self.tree.len() >= self.settings.max_resources {
-            return Err(Refusal::Full(self.tree.len()));
-        }
-        match (definition.multiple, path.resource_instance()) {
-            (true, None) => Ok((resource, resource.child(0).unwrap_or(resource))),
-            (true, Some(_)) | (false, None) => Ok((resource, path)),
-            (false, Some(_)) => Err(unknown),
-        }
-    }
-
-    /// The values of a multiple-instance resource, with this one in its place.
-    fn with_instance(&self, resource: Path, id: u16, value: Value) -> Vec<(u16, Value)> {
-        let mut values: BTreeMap<u16, Value> = match self.tree.content(resource) {
-            Some(Content::Multiple(values)) => values.iter().cloned().collect(),
-            _ => BTreeMap::new(),
-        };
-        values.insert(id, value);
-        values.into_iter().collect()
-    }
-
-    /// A new instance starts the time in which others may join it in one Update.
-    fn note_instance(&mut self, instance: Path, now: Instant) {
-        if self.tree.add_instance(instance) && self.gathering_until.is_none() {
-            self.gathering_until = Some(now + self.settings.announce_after);
-        }
     }
 }
 
@@ -529,24 +405,6 @@ fn facts<'a>(
         margin: settings.update_margin,
         link_up: surroundings.link_up,
     }
-}
-
-/// Sets what is known and takes away what is not; gives the paths that changed.
-fn set_native(tree: &mut Tree, model: &Model, instance: Path, facts: Vec<objects::Fact>) -> Vec<Path> {
-    let object = instance.object().unwrap_or_default();
-    // An older version of the object may lack some of them.
-    let known = facts.into_iter().filter(|(id, _)| model.resource(object, *id).is_some());
-    let mut changed = vec![];
-    for (path, content) in known.filter_map(|(id, content)| Some((instance.child(id)?, content))) {
-        let is_change = match content {
-            Some(content) => tree.set(path, content),
-            None => tree.remove(path),
-        };
-        if is_change {
-            changed.push(path);
-        }
-    }
-    changed
 }
 
 /// 5.03: nothing was done, it may work later.

@@ -200,6 +200,21 @@ impl Account {
         matches!(self.state, State::Registered { .. } | State::Updating { .. })
     }
 
+    /// Registered, and no Update is under way.
+    pub const fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Registered { .. })
+    }
+
+    /// The server knew us at this time at the latest.
+    pub fn known_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Registered { registration } | State::Updating { registration, .. } => {
+                Some(registration.since)
+            }
+            _ => None,
+        }
+    }
+
     /// Nothing more will come from here.
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
@@ -308,18 +323,19 @@ impl Account {
             return None;
         }
         let peer = self.peer?;
-        let open = Open { exchange, since: now, announces: facts.announced() };
+        let open = || Open { exchange, since: now, announces: facts.announced() };
         let (step, request) = match &self.state {
             State::Idle { not_before } if not_before.is_some_and(|at| at > now) => return None,
             State::Registered { registration } if registration.expires() > now => {
                 let why = self.update_reason(registration, facts, now)?;
+                let open = open();
                 let request = registration.update_request(&open.announces, links);
                 let registration = registration.clone();
                 self.state = State::Updating { registration, open };
                 (Step::Update { why }, request)
             }
             State::Idle { .. } | State::Registered { .. } => {
-                self.state = State::Registering { open };
+                self.state = State::Registering { open: open() };
                 (Step::Register, self.register_request(facts, links()))
             }
             _ => return None,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub(super) client_id: String,
     /// How we prove it.
     pub(super) credentials: Option<Credentials>,
+    /// The broker shall remember us.
+    pub(super) has_session: bool,
     /// Longest silence before a ping.
     pub(super) keep_alive: Duration,
 }
@@ -87,8 +89,15 @@ impl Settings {
             port,
             client_id: client_id.to_owned(),
             credentials: user_info.map(credentials).transpose()?,
+            has_session: true,
             keep_alive: Duration::from_secs(30),
         })
+    }
+
+    /// Without a session: what the broker could not deliver is lost, and nothing of us stays there.
+    #[must_use]
+    pub fn without_session(self) -> Self {
+        Self { has_session: false, ..self }
     }
 
     /// With another keep-alive than 30 s.

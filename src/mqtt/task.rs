@@ -107,7 +107,8 @@ impl Task {
     /// One connection, from the attempt to its end.
     async fn serve(&mut self) -> End {
         self.session += 1;
-        let mut connection = Connection::open(&self.settings, self.session, self.careful);
+        let mut connection =
+            Connection::open(&self.settings, self.session, self.careful || !self.settings.has_session);
         let mut subscribing = Subscribing::NotYet;
         let mut lasting = None;
         let mut settled = None;

@@ -21,6 +21,9 @@ const MAX_TRANSACTIONS: usize = 16;
 /// How long a server is told to wait when there are too many of them.
 const BUSY_FOR: Duration = Duration::from_secs(5);
 
+/// A server that confirmed our registration so shortly ago and rejects a notification means just that.
+const REJECTION_IS_MEANT: Duration = Duration::from_secs(60);
+
 impl Client {
     /// Something happened at the CoAP endpoint.
     pub fn handle_event(&mut self, event: coap::Event, now: Instant) {
@@ -45,10 +48,7 @@ impl Client {
                 self.stats.notifications_failed += 1;
                 debug!(path = %target.path, %why, "notification failed");
                 self.books.failed(snapshot.samples);
-                if matches!(why, Failure::TimedOut | Failure::Unreachable) {
-                    // Is the server still there, and does it still know us?
-                    self.want_update_from(target.peer, "notification failed");
-                }
+                self.doubt(target.peer, why, now);
             }
             coap::Event::Pong { .. } | coap::Event::Notified { .. } => {}
         }
@@ -179,9 +179,19 @@ impl Client {
         }
     }
 
-    fn want_update_from(&mut self, peer: Peer, why: &'static str) {
-        if let Some(account) = self.accounts.iter_mut().find(|account| account.peer() == Some(peer)) {
-            account.want_update(why);
+    /// A notification failed in a way that makes one ask: is the server still there, and does it still know us?
+    fn doubt(&mut self, peer: Peer, why: Failure, now: Instant) {
+        let Some(account) = self.accounts.iter_mut().find(|account| account.peer() == Some(peer)) else {
+            return;
+        };
+        let was_known = |within| account.known_since().is_some_and(|since| now < since + within);
+        match why {
+            Failure::TimedOut | Failure::Unreachable => account.want_update("notification failed"),
+            // Ordinarily a server that wants no more of them (OBS-07); but one that lost its memory says the same.
+            Failure::Rejected if !was_known(REJECTION_IS_MEANT) => {
+                account.want_update("notification rejected")
+            }
+            _ => {}
         }
     }
 }

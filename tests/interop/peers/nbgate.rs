@@ -13,6 +13,9 @@ use super::socat::{PortPair, text};
 /// MQTT client id of the gateway in these tests.
 pub const CLIENT_ID: &str = "nbgate-interop";
 
+/// A cell close by: the server must not lose patience, or it asks twice and the capture shows it.
+const QUICK: [&str; 4] = ["--rtt", "100ms", "--attach-delay", "500ms"];
+
 /// A running `nbgate run`.
 pub struct Gateway {
     process: Process,
@@ -66,7 +69,9 @@ impl VirtualModem {
 
     /// It tells its port when that is open.
     fn start(option: &str, at: &Path) -> Process {
-        let process = Process::start("nbgate lab modem", nbgate().args(["lab", "modem", option, text(at)]));
+        let mut modem = nbgate();
+        modem.args(["lab", "modem", option, text(at)]).args(QUICK);
+        let process = Process::start("nbgate lab modem", &mut modem);
         process.wait_for_text(text(at));
         process
     }
