@@ -16,6 +16,7 @@ const MAX_ROUNDS: u32 = 200;
 /// What a well-behaved BG96, freshly booted and with its network in reach, answers.
 const BG96: &[(&str, &str)] = &[
     ("AT", "OK"),
+    ("ATV1", "OK"),
     ("ATE0", "OK"),
     ("AT+CMEE=1", "OK"),
     ("AT+CGMI", "Quectel|OK"),
