@@ -75,6 +75,8 @@ pub enum LinkEvent {
         /// Why, in a technician's words.
         reason: String,
     },
+    /// Nobody listens at this address, says the network.
+    PeerUnreachable(Peer),
     /// [`LinkFacts`] changed.
     FactsChanged,
     /// Answer to [`LinkRequest::Resolve`]: an address, or why there is none.

@@ -82,6 +82,11 @@ const ROOMS: &[Room] = &[
     Room { name: "lab::radio", kind: Pure, may: &["clock", "seed", "net"] },
     Room { name: "lab::broker", kind: Pure, may: &["clock"] },
     Room { name: "lab::broker_edge", kind: Edge, may: &[] },
+    Room {
+        name: "lab::sensors_edge",
+        kind: Edge,
+        may: &["clock", "seed", "link", "mqtt", "bridge::message", "lab"],
+    },
     Room { name: "lab::sensors", kind: Pure, may: &["clock", "seed", "lab::broker"] },
     // Written from the manuals: it shares no code, and so no mistake, with the driver.
     Room { name: "lab::modem", kind: Pure, may: &["clock", "seed", "net", "lab::radio"] },
@@ -103,7 +108,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "lab::world",
         kind: Pure,
-        may: &["clock", "seed", "net", "lab", "gateway", "bridge::message"],
+        may: &["clock", "seed", "net", "lab", "gateway", "bridge::message", "lwm2m::path", "lwm2m::value"],
     },
 ];
 

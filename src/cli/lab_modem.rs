@@ -1,6 +1,5 @@
 //! `nbgate lab modem`: a virtual modem on a pseudo-terminal or serial port, with a radio cell behind it.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_serial::SerialPortBuilderExt as _;
 
 use super::args::{duration, share};
+use super::output::say;
 use crate::lab::cell::{self, Cell};
 use crate::lab::modem::{self, Modem};
 use crate::lab::modem_edge::{self, Port};
@@ -87,7 +87,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
         }
     };
-    modem_edge::run(modem, cell, port, args.trace.then_some(say as fn(&str)), shutdown)
+    modem_edge::run(modem, cell, port, args.trace.then_some((|line| say(line)) as fn(&str)), shutdown)
         .await
         .context("the modem's port broke")
 }
@@ -116,10 +116,4 @@ fn cell_options(args: &Args) -> cell::Options {
         nat_idle: (!args.nat_idle.is_zero()).then_some(args.nat_idle),
         ..cell::Options::default()
     }
-}
-
-/// A line at once, also into a pipe; a reader that has gone does not end the modem.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -1,26 +1,23 @@
 //! `nbgate lab sensors`: sensors that publish to a real broker, and a lamp that obeys.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep_until;
 
 use super::args::duration;
+use super::output::say;
 use super::{Usage, signals};
-use crate::bridge::message::{Message, PublishId};
-use crate::clock::{Deadline, UnixTime};
-use crate::lab::broker;
+use crate::clock::UnixTime;
+use crate::lab::broker::Message;
 use crate::lab::sensors::{Kind, Player};
+use crate::lab::sensors_edge::{Edge, Happening};
 use crate::link::clock;
-use crate::mqtt::{self, Event, Order, Settings};
+use crate::mqtt::Settings;
 use crate::seed::Seed;
 
 /// Longest wait for the last publishes and the good-bye.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
-/// Events and orders between us and the MQTT task.
-const CHANNEL: usize = 64;
 
 /// What `nbgate lab sensors` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,136 +70,48 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         return Err(Usage("--period must be longer than nothing".to_owned()).into());
     }
     let mut stop = signals::stop()?;
-    let mut band = Band::new(&args, settings);
-    let end = args.runs_for.map(|runs_for| Instant::from_std(clock::now() + runs_for));
-    tokio::select! {
-        _ = stop.changed() => {}
-        () = band.play(end) => {}
+    let seed = Seed::new(args.seed);
+    let mut edge = Edge::start(players(&args, seed), settings, seed.child("sensors mqtt")).await;
+    let end = args.runs_for.map(|runs_for| clock::now() + runs_for);
+    let ends = async {
+        match end {
+            Some(end) => sleep_until(end.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(ends);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => break,
+            () = &mut ends => break,
+            happening = edge.next() => match happening {
+                Some(happening) => say(in_words(&happening)),
+                None => break,
+            },
+        }
     }
-    band.finish().await
+    let published = edge.published();
+    edge.finish(clock::now() + ENDS_WITHIN).await;
+    say(format_args!("{published} messages published"));
+    anyhow::ensure!(published > 0, "nothing could be published");
+    Ok(())
 }
 
-/// The players and their way to the broker.
-struct Band {
-    players: Vec<Player>,
-    orders: mpsc::Sender<Order>,
-    events: mpsc::Receiver<Event>,
-    task: tokio::task::JoinHandle<()>,
-    is_connected: bool,
-    last_publish: u64,
-    confirmed: u64,
-    failed: u64,
+fn players(args: &Args, seed: Seed) -> Vec<Player> {
+    let now = clock::now();
+    let wall = clock::unix_time().unwrap_or(UnixTime::from_secs(0));
+    let is_wanted = |kind: &Kind| args.only.is_empty() || args.only.iter().any(|name| name.kind() == *kind);
+    let kinds = Kind::ALL.into_iter().filter(is_wanted);
+    kinds.map(|kind| Player::new(kind, args.period, seed.child("sensors"), now, wall)).collect()
 }
 
-impl Band {
-    fn new(args: &Args, settings: Settings) -> Self {
-        let seed = Seed::new(args.seed);
-        let now = clock::now();
-        let wall = clock::unix_time().unwrap_or(UnixTime::from_secs(0));
-        let is_wanted =
-            |kind: &Kind| args.only.is_empty() || args.only.iter().any(|name| name.kind() == *kind);
-        let players: Vec<_> = Kind::ALL
-            .into_iter()
-            .filter(is_wanted)
-            .map(|kind| Player::new(kind, args.period, seed.child("sensors"), now, wall))
-            .collect();
-        let (event_sender, events) = mpsc::channel(CHANNEL);
-        let (orders, order_receiver) = mpsc::channel(CHANNEL);
-        let task = mqtt::spawn(settings, seed.child("sensors mqtt"), event_sender, order_receiver);
-        Self { players, orders, events, task, is_connected: false, last_publish: 0, confirmed: 0, failed: 0 }
+fn in_words(happening: &Happening) -> String {
+    let text = |message: &Message| format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload));
+    match happening {
+        Happening::Connected => "connected to the broker".into(),
+        Happening::Lost { reason } => format!("no connection to the broker: {reason}"),
+        Happening::Refused { reason } => format!("not published: {reason}"),
+        Happening::Published(message) => text(message),
+        Happening::Received(message) => format!("{}  <- received", text(message)),
     }
-
-    /// Plays until `end`, or for ever.
-    async fn play(&mut self, end: Option<Instant>) {
-        let filters = self.players.iter().flat_map(Player::subscriptions).collect();
-        self.order(Order::Subscribe(filters)).await;
-        loop {
-            // Sensors do not store: what is due while the broker is away is published when it is back.
-            if self.is_connected {
-                self.publish_due().await;
-            }
-            let next = Deadline::earliest(self.players.iter().map(Player::poll_timeout))
-                .filter(|_| self.is_connected);
-            let until = next.map(|next| Instant::from_std(next.at)).into_iter().chain(end).min();
-            let event = match until {
-                Some(until) => timeout_at(until, self.events.recv()).await.ok(),
-                None => Some(self.events.recv().await),
-            };
-            match event {
-                Some(Some(event)) => self.handle(event).await,
-                Some(None) => return,
-                None if end.is_some_and(|end| clock::now() >= end.into_std()) => return,
-                None => {}
-            }
-        }
-    }
-
-    async fn publish_due(&mut self) {
-        let now = clock::now();
-        let due: Vec<_> = self
-            .players
-            .iter_mut()
-            .flat_map(|player| std::iter::from_fn(|| player.poll_message(now)))
-            .collect();
-        for message in due {
-            say(&format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload)));
-            self.last_publish += 1;
-            let broker::Message { topic, payload, retain } = message;
-            let message = Message { topic, payload, retain };
-            self.order(Order::Publish(PublishId(self.last_publish), message)).await;
-        }
-    }
-
-    async fn handle(&mut self, event: Event) {
-        match event {
-            Event::Connected { .. } => {
-                say("connected to the broker");
-                self.is_connected = true;
-            }
-            Event::Lost { reason } => {
-                say(&format!("no connection to the broker: {reason}"));
-                self.is_connected = false;
-            }
-            Event::Published(_) => self.confirmed += 1,
-            Event::PublishFailed(_, why) => {
-                say(&format!("not published: {why}"));
-                self.failed += 1;
-            }
-            Event::Message(message, handle) => {
-                say(&format!("{} {}  <- received", message.topic, String::from_utf8_lossy(&message.payload)));
-                let Message { topic, payload, retain } = message;
-                let message = broker::Message { topic, payload, retain };
-                let now = clock::now();
-                self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
-                self.order(Order::Acknowledge(handle)).await;
-            }
-        }
-    }
-
-    /// A task that is gone shows in its events.
-    async fn order(&self, order: Order) {
-        let _ = self.orders.send(order).await;
-    }
-
-    /// Waits for what is under way, says good-bye, and tells how it went.
-    async fn finish(mut self) -> anyhow::Result<()> {
-        let end = Instant::from_std(clock::now() + ENDS_WITHIN);
-        while self.confirmed + self.failed < self.last_publish {
-            match timeout_at(end, self.events.recv()).await {
-                Ok(Some(event)) => self.handle(event).await,
-                _ => break,
-            }
-        }
-        drop(self.orders);
-        let _ = timeout_at(end, self.task).await;
-        say(&format!("{} messages published, {} confirmed", self.last_publish, self.confirmed));
-        anyhow::ensure!(self.confirmed > 0, "nothing could be published");
-        Ok(())
-    }
-}
-
-/// A line at once, also into a pipe; a reader that has gone does not end the sensors.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -1,7 +1,6 @@
 //! `nbgate lab server`: an LwM2M server to register at, with commands on its standard input.
 
-use std::fmt::Display;
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
+use super::output::say;
 use crate::coap;
 use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Reading, Registration, Server, Settings};
 use crate::lab::server_edge::Edge;
@@ -69,9 +69,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
     let address = edge.local_address()?;
     if as_json {
-        say(json!({ "event": "ready", "coap": format!("coap://{address}") }))?;
+        say(json!({ "event": "ready", "coap": format!("coap://{address}") }));
     } else {
-        say(format_args!("LwM2M server at coap://{address}; \"help\" lists the commands"))?;
+        say(format_args!("LwM2M server at coap://{address}; \"help\" lists the commands"));
     }
     let mut lines = Some(input());
     loop {
@@ -80,13 +80,13 @@ async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
                 let event = event.context("the UDP socket broke")?;
                 let registration = registration_of(&event).and_then(|name| edge.server().registration(name));
                 if as_json {
-                    say(event_json(&event, registration))?;
+                    say(event_json(&event, registration));
                 } else {
-                    say(event_text(&event, registration))?;
+                    say(event_text(&event, registration));
                 }
             }
             line = next_line(&mut lines) => match line {
-                Some(line) => take(&mut edge, line.trim(), as_json)?,
+                Some(line) => take(&mut edge, line.trim(), as_json),
                 // The end of the input ends the commands, not the server.
                 None => lines = None,
             },
@@ -95,24 +95,21 @@ async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
     }
 }
 
-fn take(edge: &mut Edge, line: &str, as_json: bool) -> anyhow::Result<()> {
+fn take(edge: &mut Edge, line: &str, as_json: bool) {
     match (line, line.parse::<Order>()) {
-        ("", _) => Ok(()),
+        ("", _) => {}
         ("help", _) => say(HELP),
         (_, Ok(order)) => {
             let id = edge.command(order).0;
-            if as_json { say(json!({ "event": "command", "command": id, "line": line })) } else { Ok(()) }
+            if as_json {
+                say(json!({ "event": "command", "command": id, "line": line }));
+            }
         }
         (_, Err(error)) if as_json => {
-            say(json!({ "event": "command", "ok": false, "line": line, "error": error.to_string() }))
+            say(json!({ "event": "command", "ok": false, "line": line, "error": error.to_string() }));
         }
         (_, Err(error)) => say(error),
     }
-}
-
-/// One line on the standard output; that nobody reads it any more is a reason to end.
-fn say(line: impl Display) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("cannot write to the standard output")
 }
 
 async fn once(mut edge: Edge, order: Order, limit: Duration, as_json: bool) -> anyhow::Result<()> {
@@ -123,7 +120,7 @@ async fn once(mut edge: Edge, order: Order, limit: Duration, as_json: bool) -> a
             let what = if asked.is_some() { "no answer" } else { "no registration" };
             let error = format!("{what} within {}", humantime::format_duration(limit));
             if as_json {
-                say(json!({ "ok": false, "error": error }))?;
+                say(json!({ "ok": false, "error": error }));
             }
             bail!(error);
         };
@@ -143,9 +140,9 @@ async fn once(mut edge: Edge, order: Order, limit: Duration, as_json: bool) -> a
 
 fn report(endpoint: &str, outcome: &Result<Answer, CommandError>, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        say(outcome_json(endpoint, outcome))?;
+        say(outcome_json(endpoint, outcome));
     } else {
-        say(outcome_text(endpoint, outcome))?;
+        say(outcome_text(endpoint, outcome));
     }
     match outcome {
         Ok(answer) if answer.code.is_success() => Ok(()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::args::{duration, share};
+use super::output::say;
 use crate::config;
 use crate::gateway::settings::{Host, Settings};
 use crate::lab::sensors::MAPPINGS_TOML;
@@ -96,31 +97,31 @@ pub(super) fn gateway_settings() -> anyhow::Result<Settings> {
 
 fn print_lines(report: &Report, took: Duration) {
     let books = &report.books;
-    println!(
+    say(format_args!(
         "seed {}: {:.2} days in {:.2} s",
         report.seed,
         report.simulated.as_secs_f64() / 86_400.0,
         took.as_secs_f64()
-    );
-    println!(
+    ));
+    say(format_args!(
         "  samples    {} in, {} reported, {} superseded, {} refused, {} pending",
         books.received,
         books.reported,
         books.superseded,
         books.refused,
         books.pending()
-    );
-    println!(
+    ));
+    say(format_args!(
         "  server     {} values arrived, {} registrations, {} updates",
         report.arrived, report.registrations, report.updates
-    );
-    println!("  orders     {} given, {} confirmed", report.orders, report.orders_taken);
-    println!(
+    ));
+    say(format_args!("  orders     {} given, {} confirmed", report.orders, report.orders_taken));
+    say(format_args!(
         "  up         {} octets in {} datagrams, {} messages sent again",
         report.octets_up, report.datagrams_up, report.resends
-    );
-    println!("  down       {} octets in {} datagrams", report.octets_down, report.datagrams_down);
-    println!("  digest     {:016x}", report.digest);
+    ));
+    say(format_args!("  down       {} octets in {} datagrams", report.octets_down, report.datagrams_down));
+    say(format_args!("  digest     {:016x}", report.digest));
 }
 
 fn print_json(report: &Report, took: Duration) {
@@ -143,5 +144,5 @@ fn print_json(report: &Report, took: Duration) {
         "digest": format!("{:016x}", report.digest),
         "failures": report.failures,
     });
-    println!("{object}");
+    say(format_args!("{object}"));
 }

@@ -10,6 +10,7 @@ pub mod lab_sensors;
 pub mod lab_server;
 #[cfg(feature = "lab")]
 pub mod lab_world;
+pub mod output;
 pub mod run;
 pub mod signals;
 

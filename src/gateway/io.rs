@@ -7,7 +7,7 @@ use crate::clock::UnixTime;
 use crate::coap;
 use crate::lwm2m::Path;
 use crate::lwm2m::client::ServerStatus;
-use crate::net::{Datagram, LinkFacts, Outgoing, TransmitId};
+use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
 
 use super::core::books::Books;
 
@@ -44,6 +44,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// The network says that nobody listens there.
+    PeerUnreachable(Peer),
     /// The system's resolver answered.
     Resolved {
         /// The host name asked for.

@@ -106,7 +106,7 @@ impl Edges {
             port: config.port.clone(),
             generation: 0,
             serial: None,
-            sockets: udp::Sockets::new(inputs.clone(), Input::Datagram),
+            sockets: udp::Sockets::new(inputs.clone(), from_socket),
             orders,
         }
     }
@@ -193,6 +193,13 @@ impl Edges {
             // Without a loop nobody waits for the answer.
             let _ = inputs.send(Input::Resolved { name, result }).await;
         });
+    }
+}
+
+fn from_socket(event: udp::Event) -> Input {
+    match event {
+        udp::Event::Received(datagram) => Input::Datagram(datagram),
+        udp::Event::Unreachable(peer) => Input::PeerUnreachable(peer),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod modem_edge;
 pub mod pty;
 pub mod radio;
 pub mod sensors;
+pub mod sensors_edge;
 pub mod server;
 pub mod server_edge;
 pub mod trace;

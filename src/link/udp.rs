@@ -21,7 +21,16 @@ const MAX_SOCKETS: usize = 16;
 pub struct Sockets<T> {
     open: BTreeMap<Peer, Socket>,
     events: mpsc::Sender<T>,
-    wrap: fn(Datagram) -> T,
+    wrap: fn(Event) -> T,
+}
+
+/// What happens on the sockets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A datagram of a server.
+    Received(Datagram),
+    /// An earlier datagram came back: nobody listens there.
+    Unreachable(Peer),
 }
 
 struct Socket {
@@ -36,8 +45,8 @@ impl Drop for Socket {
 }
 
 impl<T: Send + 'static> Sockets<T> {
-    /// No sockets yet; received datagrams go to `events` through `wrap`.
-    pub fn new(events: mpsc::Sender<T>, wrap: fn(Datagram) -> T) -> Self {
+    /// No sockets yet; what happens on them goes to `events` through `wrap`.
+    pub fn new(events: mpsc::Sender<T>, wrap: fn(Event) -> T) -> Self {
         Self { open: BTreeMap::new(), events, wrap }
     }
 
@@ -70,18 +79,20 @@ impl<T: Send + 'static> Sockets<T> {
     }
 }
 
-async fn read<T>(socket: Arc<UdpSocket>, peer: Peer, events: mpsc::Sender<T>, wrap: fn(Datagram) -> T) {
+async fn read<T>(socket: Arc<UdpSocket>, peer: Peer, events: mpsc::Sender<T>, wrap: fn(Event) -> T) {
     let mut buffer = [0; RECEIVE_OCTETS];
     loop {
-        match socket.recv(&mut buffer).await {
-            Ok(count) => {
-                let datagram = Datagram { peer, payload: buffer[..count].to_vec() };
-                if events.send(wrap(datagram)).await.is_err() {
-                    return;
-                }
-            }
+        let event = match socket.recv(&mut buffer).await {
+            Ok(count) => Event::Received(Datagram { peer, payload: buffer[..count].to_vec() }),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Event::Unreachable(peer),
             // An ICMP error of an earlier datagram; the next one may well arrive.
-            Err(error) => tracing::debug!(%peer, %error, "udp socket reports"),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "udp socket reports");
+                continue;
+            }
+        };
+        if events.send(wrap(event)).await.is_err() {
+            return;
         }
     }
 }

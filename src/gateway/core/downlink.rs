@@ -30,6 +30,7 @@ impl Core {
                     tracing::debug!(?id, %reason, "datagram did not leave, or nobody knows");
                     self.coap.handle_send_failed(id, now);
                 }
+                LinkEvent::PeerUnreachable(peer) => self.coap.handle_unreachable(peer, now),
                 LinkEvent::FactsChanged => self.facts_changed(),
                 LinkEvent::Resolved { name, result } => self.resolved(&name, result, now),
             }
@@ -68,6 +69,8 @@ impl Core {
             tracing::info!(name, %ip, "server's name resolved");
             self.lwm2m.set_peer(server.short_server_id, Peer(SocketAddr::new(ip, server.port)));
         }
+        // Nobody else may speak to us (COAP-27).
+        self.coap.set_peers(Some(self.peers().into_iter().collect()));
     }
 
     pub(super) fn ask_for_names(&mut self, now: Instant) -> bool {

@@ -253,6 +253,7 @@ impl KernelLink {
             Input::Datagram(datagram) => self.received(datagram),
             Input::DatagramSent(id) => self.finished(id, LinkEvent::Sent(id)),
             Input::DatagramFailed { id, reason } => self.finished(id, LinkEvent::SendFailed { id, reason }),
+            Input::PeerUnreachable(peer) => self.events.push_back(LinkEvent::PeerUnreachable(peer)),
             Input::Resolved { name, result } => self.events.push_back(LinkEvent::Resolved { name, result }),
             other => return Some(other),
         }

@@ -99,6 +99,7 @@ impl Core {
             state: State::Running,
             now,
         };
+        core.coap.set_peers(Some(core.peers().into_iter().collect()));
         core.link.handle_timeout(now);
         core.settle(now);
         core
