@@ -515,6 +515,8 @@ impl Driver {
             State::Closing { .. } => "shutting down",
             State::ShutDown => "shut down",
         };
-        self.common.facts.change(|facts| facts.state = words);
+        if self.common.facts.now.state != words {
+            self.common.facts.change(|facts| facts.state = words);
+        }
     }
 }
