@@ -1,11 +1,5 @@
 //! From a modem that answers `AT` to a socket that carries datagrams, one step at a time.
 //!
-//! ```text
-//! echo off → error numbers → maker → model → firmware → IMEI → boot settings → radio state [→ SIM on]
-//!   → SIM → IMSI → ICCID → APN settings → registration reports [→ radio on] → attach
-//!   → PDN state [→ PDN up → PDN state] → APN → socket settings [→ socket state] [→ close] → open → ready
-//! ```
-//!
 //! A refused step is tried again after a pause that doubles; after several refusals, and whenever an answer was
 //! lost, everything starts over: a modem that restarted unheard has forgotten all of it.
 
@@ -18,10 +12,11 @@ use crate::at::{Command, Exchange, FinalResult, Line};
 use crate::clock::Deadline;
 use crate::net::NetworkRegistration;
 
+use super::common::{Common, Ended, ended};
 use super::dialect::{OpenError, Pdn, SocketState, Urc};
-use super::driver::{Common, Ended, ended};
 use super::settings::{Ask, Settling};
 use super::sockets::SOCKET;
+use super::steps::Step;
 
 /// Refusals after which everything starts over.
 const TRIES: u32 = 5;
@@ -33,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const HELD: Duration = Duration::from_secs(60);
 /// Attach in a known cell takes 10 to 60 s, a first scan 180 s and more: then the wait begins again, up to 15 min.
 const ATTACH_LIMIT: Duration = Duration::from_secs(180);
+/// Reads are answered within 300 ms by the makers; a busy radio stretches that, and a lost answer costs much more.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Registration comes by URC; this is the safety net.
 const ATTACH_POLL: Duration = Duration::from_secs(10);
 /// The end of an open comes by URC, unless that goes to another port.
@@ -58,35 +55,6 @@ pub(super) enum Start {
     PdnLost,
     /// The socket does not do its work.
     Reopen,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    EchoOff,
-    ErrorNumbers,
-    Maker,
-    Model,
-    Firmware,
-    Imei,
-    BootSettings,
-    RadioState,
-    SimOn,
-    Sim,
-    Imsi,
-    Iccid,
-    ApnSettings,
-    Reports,
-    RadioOn,
-    Attach,
-    PdnState,
-    PdnDown,
-    PdnUp,
-    Apn,
-    SocketSettings,
-    SocketState,
-    SocketClose,
-    SocketOpen,
-    Ready,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +94,8 @@ pub(super) struct BringUp {
     report_level: usize,
     /// The command in flight is a question why the last one was refused, or shall be.
     explain: Explain,
+    /// The step whose command is in flight. When bring-up has moved on meanwhile, the answer is of no use.
+    asked: Option<Step>,
     /// The socket is (or may be) open in the modem, by our doing.
     opened: bool,
     must_close: bool,
@@ -160,6 +130,7 @@ impl BringUp {
             radio_rests_until: None,
             report_level: 0,
             explain: Explain::No,
+            asked: None,
             opened: false,
             must_close: false,
             closed_stale: false,
@@ -208,7 +179,11 @@ impl BringUp {
                 }
             }
             // Amid bring-up the time that a modem takes to boot is pause enough.
-            (_, None) => self.failures += 1,
+            (Start::Whole, None) => self.failures += 1,
+            (_, None) => {
+                self.failures += 1;
+                self.pause(common, now);
+            }
         }
     }
 
@@ -232,6 +207,11 @@ impl BringUp {
         self.step == Step::EchoOff
     }
 
+    /// The steps so far stand on an active PDN context.
+    pub(super) fn uses_pdn(&self) -> bool {
+        self.step.follows_pdn() || self.keeps_link()
+    }
+
     /// The modem may hold a socket of ours.
     pub(super) fn has_socket(&self) -> bool {
         self.opened
@@ -239,26 +219,17 @@ impl BringUp {
 
     /// What is going on, in a technician's words.
     pub(super) fn words(&self, registration: NetworkRegistration) -> &'static str {
-        match self.step {
-            Step::EchoOff | Step::ErrorNumbers => "starting the dialogue with the modem",
-            Step::Maker | Step::Model | Step::Firmware | Step::Imei => "reading who the modem is",
-            Step::BootSettings => "setting up the modem",
-            Step::RadioState | Step::SimOn | Step::Sim | Step::Imsi | Step::Iccid => "waiting for the SIM",
-            Step::ApnSettings => "setting the APN",
-            Step::Reports | Step::RadioOn => "switching the radio on",
-            Step::Attach if registration == NetworkRegistration::Denied => "the network denies registration",
-            Step::Attach => "attaching to the network",
-            Step::PdnState | Step::SocketState if self.verifying => "looking whether the link still stands",
-            Step::PdnState | Step::PdnDown | Step::PdnUp | Step::Apn => "activating the PDN context",
-            Step::SocketState | Step::SocketSettings | Step::SocketClose | Step::SocketOpen => {
-                "opening the UDP socket"
-            }
-            Step::Ready => "online",
-        }
+        self.step.words(self.verifying, registration)
     }
 
     /// The next command, when there is one to send now.
     pub(super) fn poll_command(&mut self, common: &mut Common, now: Instant) -> Option<Command> {
+        let command = self.next_command(common, now)?;
+        self.asked = Some(self.step);
+        Some(command)
+    }
+
+    fn next_command(&mut self, common: &mut Common, now: Instant) -> Option<Command> {
         if self.explain == Explain::Wanted {
             self.explain = Explain::Asked;
             return common.dialect.map(|dialect| dialect.explain());
@@ -268,7 +239,7 @@ impl BringUp {
                 Waiting::Pause(_) => return None,
                 Waiting::Registration { poll_at, .. } if now >= *poll_at => {
                     *poll_at = now + ATTACH_POLL;
-                    return Some(Command::read("+CEREG"));
+                    return Some(Command::read("+CEREG").limit(PATIENCE));
                 }
                 Waiting::Opened { poll_at, .. } if now >= *poll_at => {
                     *poll_at = now + OPEN_POLL;
@@ -347,6 +318,7 @@ impl BringUp {
     }
 
     pub(super) fn handle_finished(&mut self, exchange: &Exchange, common: &mut Common, now: Instant) {
+        let asked = self.asked.take();
         let explained = std::mem::replace(&mut self.explain, Explain::No) == Explain::Asked;
         match ended(exchange) {
             Ended::Lost(why) => self.start_over(why, common, now),
@@ -358,6 +330,7 @@ impl BringUp {
                 }
             }
             Ended::Refused(_) if explained => {}
+            _ if asked != Some(self.step) => debug!("answer to a step already left"),
             Ended::Well => self.passed(&exchange.lines, common, now),
             Ended::Refused(result) => self.refused(result, exchange.command.name(), common, now),
         }
@@ -368,16 +341,16 @@ impl BringUp {
         match self.step {
             Step::EchoOff => return Some(Command::basic("E0")),
             Step::ErrorNumbers => return Some(Command::set("+CMEE").arg(1)),
-            Step::Maker => return Some(Command::execute("+CGMI")),
-            Step::Model => return Some(Command::execute("+CGMM")),
-            Step::Firmware => return Some(Command::execute("+CGMR")),
-            Step::Imei => return Some(Command::execute("+CGSN")),
-            Step::RadioState => return Some(Command::read("+CFUN")),
+            Step::Maker => return Some(Command::execute("+CGMI").limit(PATIENCE)),
+            Step::Model => return Some(Command::execute("+CGMM").limit(PATIENCE)),
+            Step::Firmware => return Some(Command::execute("+CGMR").limit(PATIENCE)),
+            Step::Imei => return Some(Command::execute("+CGSN").limit(PATIENCE)),
+            Step::RadioState => return Some(Command::read("+CFUN").limit(PATIENCE)),
             // Minimum functionality has the SIM off as well; 4 wakes it and leaves the radio off.
             Step::SimOn if self.radio == Some(0) => return Some(self.set_radio(4, now)),
             Step::SimOn => return None,
-            Step::Sim => return Some(Command::read("+CPIN").limit(Duration::from_secs(5))),
-            Step::Imsi => return Some(Command::execute("+CIMI")),
+            Step::Sim => return Some(Command::read("+CPIN").limit(PATIENCE)),
+            Step::Imsi => return Some(Command::execute("+CIMI").limit(PATIENCE)),
             Step::Reports => {
                 let level = REPORT_LEVELS.get(self.report_level)?;
                 return Some(Command::set("+CEREG").arg(level));
@@ -393,7 +366,7 @@ impl BringUp {
             Step::Attach => {
                 let poll_at = now + ATTACH_POLL;
                 self.waiting = Waiting::Registration { poll_at, until: now + ATTACH_LIMIT };
-                return Some(Command::read("+CEREG"));
+                return Some(Command::read("+CEREG").limit(PATIENCE));
             }
             Step::BootSettings | Step::ApnSettings | Step::SocketSettings => {
                 return self.setting_command(now);
@@ -487,7 +460,6 @@ impl BringUp {
             Step::SocketClose => self.must_close = false,
             Step::SocketOpen => return self.open_answered(lines, common, now),
             Step::EchoOff | Step::ErrorNumbers | Step::Reports | Step::PdnDown => {}
-            // An answer that the end of bring-up overtook.
             Step::Ready => return,
         }
         self.advance(common);
@@ -649,32 +621,7 @@ impl BringUp {
             self.failed_at = None;
             common.facts.change(|facts| facts.trouble = None);
         }
-        let next = match self.step {
-            Step::EchoOff => Step::ErrorNumbers,
-            Step::ErrorNumbers => Step::Maker,
-            Step::Maker => Step::Model,
-            Step::Model => Step::Firmware,
-            Step::Firmware => Step::Imei,
-            Step::Imei => Step::BootSettings,
-            Step::BootSettings => Step::RadioState,
-            Step::RadioState => Step::SimOn,
-            Step::SimOn => Step::Sim,
-            Step::Sim => Step::Imsi,
-            Step::Imsi => Step::Iccid,
-            Step::Iccid => Step::ApnSettings,
-            Step::ApnSettings => Step::Reports,
-            Step::Reports => Step::RadioOn,
-            Step::RadioOn => Step::Attach,
-            Step::Attach => Step::PdnState,
-            Step::PdnDown => Step::PdnUp,
-            Step::PdnState | Step::PdnUp => Step::Apn,
-            Step::Apn => Step::SocketSettings,
-            Step::SocketSettings => Step::SocketState,
-            Step::SocketState => Step::SocketClose,
-            Step::SocketClose => Step::SocketOpen,
-            Step::SocketOpen | Step::Ready => Step::Ready,
-        };
-        self.go(next, common);
+        self.go(self.step.next(), common);
     }
 
     fn go(&mut self, step: Step, common: &Common) {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddrV4};
+use std::time::Duration;
 
 use crate::at::{Command, Line};
 use crate::net::{Cell, Identity, ReleaseHint, Signal};
@@ -175,7 +176,7 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// Opens a UDP socket for any peer at a fixed local port; [`Urc::SocketOpened`] ends it.
     fn open_socket(&self, socket: SocketId, local_port: u16) -> Command;
     /// How long [`Urc::SocketOpened`] may take.
-    fn open_limit(&self) -> std::time::Duration;
+    fn open_limit(&self) -> Duration;
     /// Closes a socket; a refusal means that there is none.
     fn close_socket(&self, socket: SocketId) -> Command;
     /// Asks for the state of a socket.
@@ -191,7 +192,7 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// Asks for the addresses of a host name; [`Urc::ResolveResult`] and [`Urc::ResolvedAddress`] bring them.
     fn resolve(&self, name: &str) -> Command;
     /// How long the addresses may take.
-    fn resolve_limit(&self) -> std::time::Duration;
+    fn resolve_limit(&self) -> Duration;
     /// Reads of the radio's state, beside the registration, which is the same for all families.
     fn status_reads(&self) -> Vec<Command>;
     /// Facts in one line of an answer to one of [`Self::status_reads`].

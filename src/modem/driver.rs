@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use crate::at::responses::{self, Registration, RegistrationForm, RegistrationStatus, SimState};
-use crate::at::{self, Channel, Exchange, Failure, FinalResult, Line, TraceLine};
+use crate::at::responses::{self, RegistrationForm, SimState};
+use crate::at::{self, Channel, Exchange, Line, TraceLine};
 use crate::clock::Deadline;
-use crate::net::{LinkEvent, LinkFacts, LinkRequest, NetworkRegistration, Outgoing};
-use crate::seed::{Rng, Seed};
+use crate::net::{LinkEvent, LinkFacts, LinkRequest, Outgoing};
+use crate::seed::Seed;
 
 use super::bring_up::{BringUp, Start};
-use super::dialect::{Dialect, Urc};
+use super::common::{Common, Facts};
+use super::dialect::Urc;
 use super::lookups::Lookups;
 use super::polls::{Finding, Polls};
 use super::sockets::{SOCKET, Socket, Verdict};
@@ -42,15 +43,6 @@ pub struct Driver {
     /// The address under which servers know us.
     known_address: Option<IpAddr>,
     events: VecDeque<LinkEvent>,
-}
-
-/// What the parts of the driver share.
-#[derive(Debug)]
-pub(super) struct Common {
-    pub(super) settings: Settings,
-    pub(super) dialect: Option<&'static dyn Dialect>,
-    pub(super) facts: Facts,
-    pub(super) rng: Rng,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -402,10 +394,10 @@ impl Driver {
             // Also printed after the radio was switched on.
             Urc::BootNotice if self.is_online() => self.modem_restarted("the modem restarted", now),
             Urc::BootNotice => {}
-            Urc::PdnLost if self.is_online() || self.bring_up.keeps_link() => {
+            Urc::PdnLost if self.bring_up.uses_pdn() => {
                 self.restart(Start::PdnLost, "the network dropped the PDN context", now);
             }
-            // Bring-up finds out by itself.
+            // Not yet active, or just being deactivated.
             Urc::PdnLost => debug!("PDN context dropped amid bring-up"),
             Urc::DatagramReady { socket: SOCKET } => self.socket.look(),
             Urc::DatagramReady { socket } => debug!(%socket, "notice for a socket that is not ours"),
@@ -449,6 +441,8 @@ impl Driver {
         }
         if start == Start::Verify {
             debug!(why, "looking whether the link still stands");
+            // A notice may have been lost with the step.
+            self.socket.look();
         } else {
             self.go_down(why);
         }
@@ -521,94 +515,8 @@ impl Driver {
             State::Closing { .. } => "shutting down",
             State::ShutDown => "shut down",
         };
-        self.common.facts.change(|facts| facts.state = words);
-    }
-}
-
-impl Common {
-    /// Takes a `+CEREG` line; false when it is none.
-    pub(super) fn note_registration(&mut self, line: &str, form: RegistrationForm) -> bool {
-        if !line.starts_with("+CEREG") {
-            return false;
+        if self.common.facts.now.state != words {
+            self.common.facts.change(|facts| facts.state = words);
         }
-        let Some(read) = responses::registration(line, form) else { return false };
-        let registration = network_registration(&read);
-        if registration != self.facts.now.registration {
-            info!(status = %read.stat, cause = ?read.cause, "network registration");
-        }
-        self.facts.change(|facts| {
-            facts.registration = registration;
-            facts.cell.tac = read.tac.or(facts.cell.tac);
-            facts.cell.cell_id = read.ci.or(facts.cell.cell_id);
-        });
-        true
-    }
-
-    /// Chooses the dialect by the modem's own words.
-    ///
-    /// # Errors
-    /// The modem is of no known family.
-    pub(super) fn choose_dialect(&mut self) -> Result<(), String> {
-        let identity = &self.facts.now.identity;
-        self.dialect = self.settings.dialect.select(identity);
-        let Some(dialect) = self.dialect else {
-            let say = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
-            let (maker, model) = (say(&identity.manufacturer), say(&identity.model));
-            return Err(format!(
-                "no dialect for a modem that calls its maker {maker:?} and itself {model:?}"
-            ));
-        };
-        info!(dialect = dialect.name(), model = identity.model, "modem found");
-        Ok(())
-    }
-}
-
-/// The facts, and whether they changed since last told.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    now: LinkFacts,
-    is_changed: bool,
-}
-
-impl Facts {
-    pub(super) fn as_ref(&self) -> &LinkFacts {
-        &self.now
-    }
-
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut LinkFacts)) {
-        let before = self.now.clone();
-        change(&mut self.now);
-        self.is_changed |= self.now != before;
-    }
-}
-
-/// How a command ended, for those who asked.
-#[derive(Debug)]
-pub(super) enum Ended<'a> {
-    /// By success.
-    Well,
-    /// The modem said no.
-    Refused(&'a FinalResult),
-    /// Its end is not known, for this reason.
-    Lost(String),
-}
-
-pub(super) fn ended(exchange: &Exchange) -> Ended<'_> {
-    match &exchange.outcome {
-        Ok(_) => Ended::Well,
-        Err(Failure::Refused(result)) => Ended::Refused(result),
-        Err(failure) => Ended::Lost(format!("{}: {failure}", exchange.command.name())),
-    }
-}
-
-fn network_registration(read: &Registration) -> NetworkRegistration {
-    match read.stat {
-        RegistrationStatus::Home | RegistrationStatus::NoCsfbHome => NetworkRegistration::Home,
-        RegistrationStatus::Roaming | RegistrationStatus::NoCsfbRoaming => NetworkRegistration::Roaming,
-        RegistrationStatus::Searching => NetworkRegistration::Searching,
-        RegistrationStatus::Denied => NetworkRegistration::Denied,
-        RegistrationStatus::NotRegistered => NetworkRegistration::Idle,
-        // Registered for something else, or out of coverage: no data either way.
-        _ => NetworkRegistration::Unknown,
     }
 }

@@ -8,8 +8,8 @@ use crate::at::{Command, Exchange};
 use crate::clock::Deadline;
 use crate::net::LinkEvent;
 
+use super::common::{Ended, ended};
 use super::dialect::{Dialect, Urc};
-use super::driver::{Ended, ended};
 
 /// Names that may wait; one more is refused. A gateway has a handful of servers.
 const MAX_WAITING: usize = 16;

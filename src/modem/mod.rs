@@ -17,6 +17,7 @@
 //! PSM, eDRX, release assistance and a recovery ladder beyond "start over" are not here.
 
 mod bring_up;
+mod common;
 mod dialect;
 mod dialects;
 mod driver;
@@ -24,6 +25,7 @@ mod lookups;
 mod polls;
 mod settings;
 mod sockets;
+mod steps;
 #[cfg(test)]
 mod tests;
 

@@ -9,8 +9,8 @@ use crate::at::responses::RegistrationForm;
 use crate::at::{Command, Exchange};
 use crate::clock::Deadline;
 
+use super::common::{Common, Ended, ended};
 use super::dialect::{Dialect, Fact, Pdn};
-use super::driver::{Common, Ended, ended};
 
 /// What a round found out beside facts.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Polls {
     pub(super) fn poll_command(&mut self, dialect: &dyn Dialect) -> Option<Command> {
         let ask = self.round.pop_front()?;
         let command = match &ask {
-            Ask::Registration => Command::read("+CEREG"),
+            Ask::Registration => Command::read("+CEREG").limit(Duration::from_secs(5)),
             Ask::Pdn => dialect.read_pdn(),
             Ask::Other(command) => command.clone(),
         };

@@ -10,8 +10,8 @@ use crate::at::{Command, Exchange, FinalResult, Line};
 use crate::clock::Deadline;
 use crate::net::{Datagram, LinkEvent, Outgoing, Peer};
 
+use super::common::{Common, Ended, ended};
 use super::dialect::{Dialect, Reading, SocketId};
-use super::driver::{Common, Ended, ended};
 
 /// The socket's number in the modem; there is only one.
 pub(super) const SOCKET: SocketId = SocketId(0);

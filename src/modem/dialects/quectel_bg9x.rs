@@ -16,6 +16,8 @@ use crate::net::{Cell, Identity, ReleaseHint, Signal};
 
 /// The PDN context of the attach and of the sockets.
 const CONTEXT: u8 = 1;
+/// Reads take longer while the radio is busy.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// An open may have to wait for the radio.
 const OPEN_LIMIT: Duration = Duration::from_secs(150);
 
@@ -104,7 +106,7 @@ impl Dialect for QuectelBg9x {
     }
 
     fn read_iccid(&self) -> Command {
-        Command::execute("+QCCID")
+        Command::execute("+QCCID").limit(PATIENCE)
     }
 
     fn read_pdn(&self) -> Command {
@@ -129,7 +131,7 @@ impl Dialect for QuectelBg9x {
     }
 
     fn read_apn(&self) -> Command {
-        Command::read("+CGDCONT")
+        Command::read("+CGDCONT").limit(PATIENCE)
     }
 
     fn apn(&self, lines: &[Line]) -> Option<String> {
@@ -159,7 +161,7 @@ impl Dialect for QuectelBg9x {
     }
 
     fn read_socket(&self, socket: SocketId) -> Command {
-        Command::set("+QISTATE").arg(1).arg(socket)
+        Command::set("+QISTATE").arg(1).arg(socket).limit(PATIENCE)
     }
 
     fn socket(&self, socket: SocketId, lines: &[Line]) -> SocketState {
@@ -194,7 +196,7 @@ impl Dialect for QuectelBg9x {
 
     fn receive(&self, socket: SocketId) -> Command {
         // Without a length: one whole datagram.
-        Command::set("+QIRD").arg(socket).limit(Duration::from_secs(5))
+        Command::set("+QIRD").arg(socket).limit(PATIENCE)
     }
 
     fn reading(&self, lines: &[Line]) -> Reading {
@@ -224,8 +226,8 @@ impl Dialect for QuectelBg9x {
 
     fn status_reads(&self) -> Vec<Command> {
         vec![
-            Command::execute("+QCSQ"),
-            Command::set("+QENG").quoted("servingcell"),
+            Command::execute("+QCSQ").limit(PATIENCE),
+            Command::set("+QENG").quoted("servingcell").limit(PATIENCE),
             // The limit of 180 s in the manual is for choosing an operator; a read is from memory.
             Command::read("+COPS").limit(Duration::from_secs(30)),
         ]

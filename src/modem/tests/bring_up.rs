@@ -219,6 +219,25 @@ fn attach_is_told_by_the_urc() {
 }
 
 #[test]
+fn the_urc_that_overtakes_the_answer_does_not_lend_it_to_the_next_step() {
+    let mut bench = Bench::opened(Settings::default());
+    bench.once("AT+CEREG?", "+CEREG: 5,\"69C9\",\"DDA1451\",9|~+CEREG: 4,5|OK");
+    bench.run(secs(6));
+    assert!(bench.driver.facts().up);
+    assert_eq!((bench.count("AT+QIACT=1"), bench.count("AT+QIACT?")), (0, 2));
+}
+
+#[test]
+fn a_context_dropped_while_the_socket_opens_is_not_sat_out() {
+    let mut bench = Bench::opened(Settings::default());
+    let open = "AT+QIOPEN=1,0,\"UDP SERVICE\",\"127.0.0.1\",0,56830,0";
+    bench.once(open, "OK|~+QIURC: \"pdpdeact\",1");
+    bench.run(secs(8));
+    assert!(bench.driver.facts().up, "{:#?}", bench.log);
+    bench.assert_order(&[open, "AT+QIDEACT=1", "AT+QIACT=1", "AT+QIACT?", open]);
+}
+
+#[test]
 fn attach_that_takes_a_quarter_of_an_hour_is_waited_for() {
     let mut bench = Bench::opened(Settings::default());
     bench.always("AT+CEREG?", "+CEREG: 4,2|OK");
