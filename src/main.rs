@@ -1,3 +1,5 @@
 //! The `nbgate` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    nbgate::cli::main()
+}

@@ -175,6 +175,8 @@ pub struct LinkFacts {
     pub up: bool,
     /// What the link is doing, in a technician's words, e.g. "attaching to the network".
     pub state: &'static str,
+    /// What stands in the way, with the modem's own words; `None` when nothing does.
+    pub trouble: Option<String>,
     /// Modem and SIM.
     pub identity: Identity,
     /// Radio registration.

@@ -1,0 +1,268 @@
+//! The message that a Write or Execute becomes: topic and payload from templates.
+//!
+//! In a payload that is JSON, what replaces a placeholder is written so that it stays JSON: text is escaped, and
+//! quoted unless the template has the quotes already. Any other payload takes it as it is.
+
+use crate::lwm2m::downlink::Operation;
+use crate::lwm2m::model::Operations;
+use crate::lwm2m::value::{Content, Value};
+
+use super::instances::Key;
+use super::message::Message;
+use super::topic::{Piece, Template, is_topic};
+
+/// The placeholder for what was written, or for the arguments of an Execute.
+pub const VALUE: &str = "value";
+
+/// One resource's way back to the broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// Object ID.
+    pub object: u16,
+    /// Resource ID.
+    pub resource: u16,
+    /// Write, Execute or both.
+    pub operations: Operations,
+    /// Which instances of the object.
+    pub target: Target,
+    /// Exchange true and false, as on the way up.
+    pub invert: bool,
+    /// Where to publish.
+    pub topic: Template,
+    /// What to publish.
+    pub payload: Payload,
+}
+
+/// The instances that a command is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This one.
+    Fixed(u16),
+    /// Those allocated for as many captures; these are their names in the templates.
+    Captured(Vec<String>),
+}
+
+/// A payload template that knows whether it is JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payload {
+    template: Template,
+    is_json: bool,
+}
+
+/// What replaces a placeholder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Filling {
+    /// A number, true or false: the same in JSON and outside.
+    Literal(String),
+    /// Text, possibly with characters that JSON must escape.
+    Text(String),
+}
+
+impl Command {
+    /// The message for this operation on the instance that stands for `key`.
+    ///
+    /// # Errors
+    /// It cannot be put into a message, with the reason.
+    pub fn message(&self, operation: &Operation, key: &[String]) -> Result<Message, String> {
+        let value = match operation {
+            Operation::Execute { arguments, .. } => Filling::Text(arguments.clone()),
+            Operation::Write { content: Content::Single(value), .. } => filling(value, self.invert)?,
+            Operation::Write { content: Content::Multiple(_), path } => {
+                return Err(format!("{path} was written with several values, and the command carries one"));
+            }
+        };
+        let capture = |name: &str| match &self.target {
+            Target::Captured(names) => {
+                names.iter().zip(key).find(|(n, _)| *n == name).map(|(_, value)| value.clone())
+            }
+            Target::Fixed(_) => None,
+        };
+        // Names were checked when the mapping was compiled: every placeholder is `value` or a capture.
+        let topic = self.topic.fill(|name| capture(name).unwrap_or_default());
+        if !is_topic(&topic) {
+            return Err(format!("{topic:?} is no topic to publish to"));
+        }
+        let payload = self.payload.fill(|name| match name {
+            VALUE => value.clone(),
+            name => Filling::Text(capture(name).unwrap_or_default()),
+        });
+        Ok(Message { topic, payload: payload.into_bytes(), retain: false })
+    }
+
+    /// Both would answer for the same instance.
+    pub fn clashes_with(&self, other: &Self) -> bool {
+        let same_target = match (&self.target, &other.target) {
+            (Target::Fixed(one), Target::Fixed(two)) => one == two,
+            (Target::Captured(one), Target::Captured(two)) => one.len() == two.len(),
+            _ => false,
+        };
+        (self.object, self.resource) == (other.object, other.resource) && same_target
+    }
+
+    /// What the instance `id` stands for here, given what it was allocated for; `None` if the command is not for it.
+    pub fn key_for(&self, id: u16, allocated: Option<&Key>) -> Option<Key> {
+        match &self.target {
+            Target::Fixed(fixed) => (*fixed == id).then(Key::new),
+            Target::Captured(names) => allocated.filter(|key| key.len() == names.len()).cloned(),
+        }
+    }
+}
+
+impl Payload {
+    /// Reads a payload template; any text is one.
+    pub fn parse(text: &str) -> Self {
+        let template = Template::parse(text);
+        // A number fits inside quotes as well as outside, so it tells JSON from other text.
+        let probe = template.fill(|_| "0".to_owned());
+        let is_json = probe.trim_start().starts_with(['{', '['])
+            && serde_json::from_str::<serde::de::IgnoredAny>(&probe).is_ok();
+        Self { template, is_json }
+    }
+
+    /// The names of the placeholders.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.template.placeholders()
+    }
+
+    fn fill(&self, mut value: impl FnMut(&str) -> Filling) -> String {
+        let mut filled = String::new();
+        let mut in_quotes = false;
+        for piece in self.template.pieces() {
+            match piece {
+                Piece::Plain(text) => {
+                    filled.push_str(text);
+                    in_quotes = ends_in_quotes(text, in_quotes);
+                }
+                Piece::Placeholder(name) => match value(name) {
+                    Filling::Text(text) if self.is_json => filled.push_str(&json_text(&text, in_quotes)),
+                    Filling::Text(text) | Filling::Literal(text) => filled.push_str(&text),
+                },
+            }
+        }
+        filled
+    }
+}
+
+/// A value as it stands in a message.
+fn filling(value: &Value, invert: bool) -> Result<Filling, String> {
+    Ok(match value {
+        Value::Boolean(value) => Filling::Literal((*value != invert).to_string()),
+        Value::Integer(number) | Value::Time(number) => Filling::Literal(number.to_string()),
+        Value::Unsigned(number) => Filling::Literal(number.to_string()),
+        Value::Float(number) => Filling::Literal(number.to_string()),
+        Value::String(text) => Filling::Text(text.clone()),
+        other => return Err(format!("a value of type {:?} has no form in a message", other.value_type())),
+    })
+}
+
+/// Whether JSON text is inside a string after `text`, given whether it was before.
+fn ends_in_quotes(text: &str, mut in_quotes: bool) -> bool {
+    let mut escaped = false;
+    for character in text.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if in_quotes => escaped = true,
+            '"' => in_quotes = !in_quotes,
+            _ => {}
+        }
+    }
+    in_quotes
+}
+
+/// `text` as JSON, without the quotes where they are there already.
+fn json_text(text: &str, in_quotes: bool) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    let bare = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    bare.filter(|_| in_quotes).unwrap_or(&quoted).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::lwm2m::path::Path;
+
+    fn command(topic: &str, payload: &str) -> Command {
+        Command {
+            object: 3416,
+            resource: 1,
+            operations: Operations::ReadWrite,
+            target: Target::Captured(vec!["lamp".to_owned()]),
+            invert: false,
+            topic: Template::parse(topic),
+            payload: Payload::parse(payload),
+        }
+    }
+
+    fn published(payload: &str, value: Value) -> String {
+        let write = Operation::Write { path: Path::resource_of(3416, 0, 1), content: Content::Single(value) };
+        let message = command("t/{lamp}", payload).message(&write, &["21".to_owned()]).unwrap();
+        String::from_utf8(message.payload).unwrap()
+    }
+
+    #[test]
+    fn a_write_fills_topic_and_payload() {
+        let write = Operation::Write {
+            path: Path::resource_of(3416, 4, 1),
+            content: Content::Single(Value::Integer(30)),
+        };
+        let message =
+            command("lamps/{lamp}/set", r#"{"dim": {value}}"#).message(&write, &["21".to_owned()]).unwrap();
+        assert_eq!(message.topic, "lamps/21/set");
+        assert_eq!(message.payload, br#"{"dim": 30}"#);
+        assert!(!message.retain);
+    }
+
+    #[test]
+    fn values_stand_in_json_and_in_plain_text_as_each_wants_them() {
+        let quote = || Value::String("say \"hi\"".to_owned());
+        assert_eq!(published(r#"{"a":{value}}"#, quote()), r#"{"a":"say \"hi\""}"#);
+        assert_eq!(published(r#"{"a":"<{value}>"}"#, quote()), r#"{"a":"<say \"hi\">"}"#);
+        assert_eq!(published("{value}", quote()), "say \"hi\"");
+        assert_eq!(published(r#"{"a":"{value}"}"#, Value::Float(21.5)), r#"{"a":"21.5"}"#);
+        assert_eq!(
+            published(r#"{"on":{value},"id":"{lamp}"}"#, Value::Boolean(true)),
+            r#"{"on":true,"id":"21"}"#
+        );
+        assert_eq!(published("dim {value} of {lamp}", Value::Unsigned(7)), "dim 7 of 21");
+    }
+
+    #[test]
+    fn invert_holds_on_the_way_down_too() {
+        let mut command = command("t", "{value}");
+        command.invert = true;
+        let write = Operation::Write {
+            path: Path::resource_of(3311, 0, 5850),
+            content: Content::Single(Value::Boolean(true)),
+        };
+        assert_eq!(command.message(&write, &[]).unwrap().payload, b"false");
+    }
+
+    #[test]
+    fn the_value_of_an_execute_is_its_arguments() {
+        let execute =
+            Operation::Execute { path: Path::resource_of(3416, 0, 16), arguments: "0='7'".to_owned() };
+        let message =
+            command("t/{lamp}", r#"{"reset":{value}}"#).message(&execute, &["21".to_owned()]).unwrap();
+        assert_eq!(message.payload, br#"{"reset":"0='7'"}"#);
+    }
+
+    #[test]
+    fn several_values_and_octets_have_no_message() {
+        let path = Path::resource_of(3416, 0, 13);
+        for content in [Content::Multiple(vec![]), Content::Single(Value::Opaque(vec![1]))] {
+            assert!(command("t", "{value}").message(&Operation::Write { path, content }, &[]).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_out_of_json(text in any::<String>(), inside in any::<bool>()) {
+            let template = if inside { r#"{"a":"{value}"}"# } else { r#"{"a":{value}}"# };
+            let payload = published(template, Value::String(text.clone()));
+            let json: serde_json::Value = serde_json::from_str(&payload).unwrap();
+            prop_assert_eq!(json, serde_json::json!({ "a": text }));
+        }
+    }
+}

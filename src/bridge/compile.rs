@@ -1,0 +1,537 @@
+//! Checks `[[mappings]]` against themselves and the registry, and tells everything that is wrong at once.
+
+use crate::lwm2m::ValueType;
+use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
+
+use super::command::{Command, Payload, Target, VALUE};
+use super::decode::is_feedable;
+use super::mapping::{
+    CommandSettings, Fault, Feed, InstanceSettings, Mapping, Mappings, ResourceSettings, Selector, Settings,
+};
+use super::pointer::Pointer;
+use super::topic::{Filter, Template, is_name, is_topic};
+
+/// Objects that the gateway fills itself: Security, Server, Access Control, Device, Connectivity, Firmware.
+const NATIVE_OBJECTS: std::ops::RangeInclusive<u16> = 0..=5;
+
+/// Most names that a hint lists.
+const HINTS: usize = 6;
+
+/// Checks the mappings against themselves and the registry.
+///
+/// # Errors
+/// All faults, in the order of the configuration.
+pub fn compile(settings: &[Settings], model: &Model) -> Result<Mappings, Vec<Fault>> {
+    let mut compiler = Compiler { model, faults: vec![], compiled: Mappings::default() };
+    for (index, settings) in settings.iter().enumerate() {
+        compiler.mapping(&format!("mappings[{index}]"), settings);
+    }
+    if compiler.faults.is_empty() { Ok(compiler.compiled) } else { Err(compiler.faults) }
+}
+
+struct Compiler<'a> {
+    model: &'a Model,
+    faults: Vec<Fault>,
+    compiled: Mappings,
+}
+
+/// A mapping's instance, and the names of the captures that it stands for.
+struct Instance {
+    selector: Selector,
+    target: Target,
+}
+
+impl Compiler<'_> {
+    fn fault(&mut self, key: String, problem: impl Into<String>, fix: impl Into<String>) {
+        self.faults.push(Fault { key, problem: problem.into(), fix: fix.into() });
+    }
+
+    /// The good value, or a fault.
+    fn sound<T, E: ToString>(&mut self, key: &str, result: Result<T, E>, fix: &str) -> Option<T> {
+        result.map_err(|error| self.fault(key.to_owned(), error.to_string(), fix)).ok()
+    }
+
+    fn mapping(&mut self, at: &str, settings: &Settings) {
+        let fix = "write a topic filter such as \"sensors/{room}/temperature\"";
+        let parsed = settings.topic.as_deref().map(Filter::parse).transpose();
+        let filter = self.sound(&format!("{at}.topic"), parsed, fix);
+        let object = self.object(at, settings.object);
+        // Of a bad topic nobody knows the captures.
+        let instance =
+            filter.as_ref().and_then(|filter| self.instance(at, settings, filter.as_ref(), object));
+        let resources = self.resources(at, settings);
+        let Some(object) = object else { return };
+        let has_topic = settings.topic.is_some();
+        let mut feeds = vec![];
+        for (at, resource) in resources {
+            feeds.extend(self.resource(&at, &resource, object, has_topic, instance.as_ref()));
+        }
+        let (Some(filter), Some(instance)) = (filter, instance) else { return };
+        let filter = filter.filter(|_| !feeds.is_empty());
+        self.compiled.mappings.push(Mapping {
+            filter,
+            object: object.id,
+            instance: instance.selector,
+            feeds,
+        });
+    }
+
+    fn object(&mut self, at: &str, id: u16) -> Option<&'static ObjectDef> {
+        let found = self.model.object(id).filter(|_| !NATIVE_OBJECTS.contains(&id));
+        if found.is_none() {
+            let problem = match NATIVE_OBJECTS.contains(&id) {
+                true => format!("object {id} is filled by the gateway itself"),
+                false => format!("object {id} is not in the registry"),
+            };
+            self.fault(
+                format!("{at}.object"),
+                problem,
+                "take an object for sensors, such as 3303 Temperature",
+            );
+        }
+        found
+    }
+
+    fn instance(
+        &mut self,
+        at: &str,
+        settings: &Settings,
+        filter: Option<&Filter>,
+        object: Option<&ObjectDef>,
+    ) -> Option<Instance> {
+        let key = format!("{at}.instance");
+        let captures: Vec<&str> = filter.iter().flat_map(|filter| filter.captures()).collect();
+        let example =
+            captures.first().map_or("instance = 0".to_owned(), |name| format!("instance = \"{{{name}}}\""));
+        let single = object.filter(|object| !object.multiple);
+        match &settings.instance {
+            None if filter.is_none_or(Filter::is_plain) || single.is_some() => Some(Instance::fixed(0)),
+            None => {
+                let problem = "several topics can match, and nothing says which instance each one is";
+                self.fault(key, problem, format!("write {example}"));
+                None
+            }
+            Some(InstanceSettings::Number(number)) => {
+                let id = u16::try_from(*number).ok().filter(|id| *id != u16::MAX);
+                match (id, single) {
+                    (Some(id), None) | (Some(id @ 0), Some(_)) => Some(Instance::fixed(id)),
+                    (Some(id), Some(object)) => {
+                        let problem = format!("{} has no instance {id}, only 0", named_object(object));
+                        self.fault(key, problem, "write instance = 0");
+                        None
+                    }
+                    (None, _) => {
+                        let problem = format!("{number} is no Object Instance ID");
+                        self.fault(key, problem, "write a number from 0 to 65534");
+                        None
+                    }
+                }
+            }
+            Some(InstanceSettings::Captures(text)) => {
+                if let Some(object) = single {
+                    let problem = format!("{} has only instance 0", named_object(object));
+                    self.fault(key, problem, "write instance = 0");
+                    return None;
+                }
+                let Some(names) = capture_names(text) else {
+                    let problem = format!("{text:?} does not consist of captures");
+                    self.fault(key, problem, format!("write a number, or {example}"));
+                    return None;
+                };
+                let position = |name: &String| captures.iter().position(|capture| capture == name);
+                let unknown = names.iter().find(|name| filter.is_some() && position(name).is_none());
+                if let Some(name) = unknown {
+                    let fix = format!("name a capture of the topic: {}", listed(&captures));
+                    self.fault(key, format!("the topic has no capture {{{name}}}"), fix);
+                    return None;
+                }
+                let selector = Selector::Captured(names.iter().filter_map(position).collect());
+                Some(Instance { selector, target: Target::Captured(names) })
+            }
+        }
+    }
+
+    /// Every resource of the mapping with its place: the one of the short form, or those of the list.
+    fn resources(&mut self, at: &str, settings: &Settings) -> Vec<(String, ResourceSettings)> {
+        let short = settings.resource.map(|resource| ResourceSettings {
+            resource,
+            value: settings.value.clone(),
+            invert: settings.invert,
+            command: settings.command.clone(),
+        });
+        let Some(short) = short else {
+            if settings.resources.is_empty() {
+                let fix =
+                    "write resource = <number>, or resources = [{ resource = <number>, value = \"/…\" }]";
+                self.fault(format!("{at}.resource"), "no resource is named", fix);
+            }
+            let beside = [
+                ("value", settings.value.is_some()),
+                ("invert", settings.invert),
+                ("command", settings.command.is_some()),
+            ];
+            for (key, _) in beside.iter().filter(|(_, present)| *present && !settings.resources.is_empty()) {
+                let problem = format!("{key} beside resources belongs to none of them");
+                self.fault(
+                    format!("{at}.{key}"),
+                    problem,
+                    format!("move {key} into the entries of resources"),
+                );
+            }
+            let entry = |(index, entry): (usize, &ResourceSettings)| {
+                (format!("{at}.resources[{index}]"), entry.clone())
+            };
+            return settings.resources.iter().enumerate().map(entry).collect();
+        };
+        if !settings.resources.is_empty() {
+            let fix = "keep resources, and move what resource says into an entry of it";
+            self.fault(format!("{at}.resources"), "there are both resource and resources", fix);
+        }
+        vec![(at.to_owned(), short)]
+    }
+
+    /// Checks one resource, keeps its command, and gives what it is fed by.
+    fn resource(
+        &mut self,
+        at: &str,
+        settings: &ResourceSettings,
+        object: &'static ObjectDef,
+        has_topic: bool,
+        instance: Option<&Instance>,
+    ) -> Option<Feed> {
+        let key = format!("{at}.resource");
+        let Some(resource) = object.resource(settings.resource) else {
+            let problem = format!("{} has no resource {}", named_object(object), settings.resource);
+            let known = some_resources(object, |resource| resource.operations.is_readable());
+            self.fault(key, problem, format!("take one of its resources: {known}"));
+            return None;
+        };
+        let name = format!("{} {}", resource.id, resource.name);
+        if resource.multiple {
+            let fix = "take a resource that holds a single value";
+            self.fault(key, format!("{name} holds several values, which a message cannot tell apart"), fix);
+            return None;
+        }
+        let executable = resource.operations.is_executable();
+        if !executable && !is_feedable(resource.value_type) {
+            let problem =
+                format!("{name} is of type {:?}, which has no form in a message", resource.value_type);
+            self.fault(key, problem, "take a resource that is text, a number, a boolean or a time");
+            return None;
+        }
+        if settings.invert && resource.value_type != ValueType::Boolean {
+            let problem = format!("{name} is of type {:?}: there is nothing to invert", resource.value_type);
+            self.fault(format!("{at}.invert"), problem, "remove invert");
+        }
+        match &settings.command {
+            Some(command) => self.command(at, command, settings, object, resource, instance),
+            None if !has_topic || !resource.operations.is_readable() => {
+                let problem = match resource.operations.is_readable() {
+                    true => format!("{name} has neither a topic nor a command"),
+                    false => format!("{name} cannot be read, so no message can feed it"),
+                };
+                self.fault(key.clone(), problem, "add a command, or take a resource that can be read");
+            }
+            None => {}
+        }
+        let value = match &settings.value {
+            Some(text) => {
+                let key = format!("{at}.value");
+                if !resource.operations.is_readable() {
+                    self.fault(key, format!("{name} cannot be read, so it takes no value"), "remove value");
+                    return None;
+                }
+                if !has_topic {
+                    self.fault(key, "there is no topic to take a value from", "add topic, or remove value");
+                    return None;
+                }
+                Some(self.sound(&key, Pointer::parse(text), "write a JSON pointer such as \"/t\"")?)
+            }
+            None => None,
+        };
+        let fed = has_topic && resource.operations.is_readable();
+        fed.then_some(Feed { resource, value, invert: settings.invert })
+    }
+
+    fn command(
+        &mut self,
+        at: &str,
+        command: &CommandSettings,
+        settings: &ResourceSettings,
+        object: &'static ObjectDef,
+        resource: &'static ResourceDef,
+        instance: Option<&Instance>,
+    ) {
+        let at = format!("{at}.command");
+        let operations = resource.operations;
+        if !operations.is_writable() && !operations.is_executable() {
+            let problem = format!("{} {} is read-only: no server can write it", resource.id, resource.name);
+            let fix = format!(
+                "remove command, or take one of {}",
+                some_resources(object, |resource| resource.operations.is_writable())
+            );
+            self.fault(at, problem, fix);
+            return;
+        }
+        let (topic, payload) = (Template::parse(&command.topic), Payload::parse(&command.payload));
+        let sample = topic.fill(|_| "x".to_owned());
+        if !is_topic(&sample) || sample.contains(['{', '}']) {
+            let problem = format!("{:?} is no topic to publish to", command.topic);
+            self.fault(
+                format!("{at}.topic"),
+                problem,
+                "write a topic without `+` and `#`, with captures as {name}",
+            );
+        }
+        let Some(instance) = instance else { return };
+        let known: &[String] = match &instance.target {
+            Target::Captured(names) => names,
+            Target::Fixed(_) => &[],
+        };
+        let stray = |name: &&str| !known.iter().any(|known| known == name);
+        for name in topic.placeholders().filter(stray) {
+            let problem =
+                format!("{{{name}}} is not among what instance stands for, so a Write does not tell it");
+            self.fault(
+                format!("{at}.topic"),
+                problem,
+                format!("add {{{name}}} to instance, or write it out"),
+            );
+        }
+        for name in payload.placeholders().filter(|name| *name != VALUE).filter(stray) {
+            let problem = format!("{{{name}}} is neither {{value}} nor among what instance stands for");
+            self.fault(
+                format!("{at}.payload"),
+                problem,
+                format!("write {{value}}, or add {{{name}}} to instance"),
+            );
+        }
+        let command = Command {
+            object: object.id,
+            resource: resource.id,
+            operations,
+            target: instance.target.clone(),
+            invert: settings.invert,
+            topic,
+            payload,
+        };
+        if self.compiled.commands.iter().any(|other| other.clashes_with(&command)) {
+            let problem =
+                format!("an earlier mapping has a command for /{}/*/{} already", object.id, resource.id);
+            self.fault(at, problem, "keep one of the two commands");
+        }
+        self.compiled.commands.push(command);
+    }
+}
+
+impl Instance {
+    fn fixed(id: u16) -> Self {
+        Self { selector: Selector::Fixed(id), target: Target::Fixed(id) }
+    }
+}
+
+/// The names in `{a}` or `{a}/{b}`; `None` if the text is anything else.
+fn capture_names(text: &str) -> Option<Vec<String>> {
+    let name = |part: &str| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        is_name(name).then(|| name.to_owned())
+    };
+    text.split('/').map(name).collect()
+}
+
+fn named_object(object: &ObjectDef) -> String {
+    format!("object {} {}", object.id, object.name)
+}
+
+/// A few resources of an object for a hint: those first that every instance has, as they say best what it is for.
+fn some_resources(object: &ObjectDef, wanted: impl Fn(&ResourceDef) -> bool) -> String {
+    let mut resources: Vec<_> =
+        object.resources().iter().filter(|def| wanted(def) && !def.multiple).collect();
+    resources.sort_by_key(|resource| !resource.mandatory);
+    let mut names: Vec<_> =
+        resources.iter().take(HINTS).map(|resource| format!("{} {}", resource.id, resource.name)).collect();
+    if resources.len() > HINTS {
+        names.push("…".to_owned());
+    }
+    listed(&names)
+}
+
+fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => "there is none".to_owned(),
+        names => names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mapping that this TOML table is.
+    fn settings(toml: &str) -> Settings {
+        use figment::providers::{Format, Toml};
+        figment::Figment::from(Toml::string(toml)).extract().unwrap()
+    }
+
+    fn faults(tables: &[&str]) -> Vec<Fault> {
+        let settings: Vec<_> = tables.iter().map(|table| settings(table)).collect();
+        compile(&settings, &Model::builtin()).err().unwrap_or_default()
+    }
+
+    /// The only fault of this table: its key and problem.
+    fn fault(table: &str) -> (String, String) {
+        let mut faults = faults(&[table]);
+        assert_eq!(faults.len(), 1, "{table}: {faults:#?}");
+        let fault = faults.remove(0);
+        assert!(!fault.fix.is_empty());
+        (fault.key, fault.problem)
+    }
+
+    const TEMPERATURE: &str = r#"topic = "sensors/{room}/temperature"
+        value = "/t"
+        object = 3303
+        resource = 5700
+        instance = "{room}""#;
+    const LAMP: &str = r#"topic = "lamps/{lamp}/order"
+        value = "/dim"
+        object = 3416
+        resource = 1
+        instance = "{lamp}"
+        command = { topic = "lamps/{lamp}/set", payload = '{"dim": {value}}' }"#;
+
+    #[test]
+    fn mappings_without_a_fault_compile() {
+        let reset = r#"object = 3416
+            resource = 16
+            instance = "{lamp}"
+            command = { topic = "lamps/{lamp}/reset" }"#;
+        let parking = r#"topic = "parking/z3/pk-0412"
+            object = 3431
+            resources = [{ resource = 1, value = "/occ" }, { resource = 4, value = "/bad", invert = true }]"#;
+        let all = [TEMPERATURE, LAMP, reset, parking].map(settings);
+        let mappings = compile(&all, &Model::builtin()).unwrap();
+        assert_eq!(mappings.mappings.len(), 4);
+        let access: Vec<_> = mappings.access().collect();
+        assert_eq!(access.len(), 2);
+        assert!(access[0].writable && !access[0].executable && access[0].resource == 1);
+        assert!(!access[1].writable && access[1].executable && access[1].resource == 16);
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_key() {
+        let faults = faults(&[
+            TEMPERATURE,
+            r##"topic = "sensors/#/x"
+            value = "t"
+            object = 3303
+            resource = 5701
+            invert = true
+            instance = 0"##,
+            r#"topic = "a"
+            object = 64999
+            resource = 1"#,
+            r#"topic = "a/{b}"
+            object = 3303
+            resources = [{ resource = 5700, value = "/~" }, { resource = 99 }]
+            instance = "{c}""#,
+        ]);
+        let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "mappings[1].topic",
+                "mappings[1].invert",
+                "mappings[1].value",
+                "mappings[2].object",
+                "mappings[3].instance",
+                "mappings[3].resources[0].value",
+                "mappings[3].resources[1].resource",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_reads_as_key_problem_and_fix() {
+        let faults = faults(&[&TEMPERATURE.replace("5700", "5")]);
+        insta::assert_snapshot!(faults[0].to_string(), @"mappings[0].resource: object 3303 Temperature has no resource 5; take one of its resources: 5700 Sensor Value, 5518 Timestamp, 5601 Min Measured Value, 5602 Max Measured Value, 5603 Min Range Value, 5604 Max Range Value, …");
+    }
+
+    #[test]
+    fn a_read_only_resource_takes_no_command() {
+        let (key, problem) = fault(&LAMP.replace("resource = 1", "resource = 3"));
+        assert_eq!(key, "mappings[0].command");
+        assert!(problem.contains("3 Dimming level is read-only"), "{problem}");
+    }
+
+    #[test]
+    fn captures_must_exist_and_a_write_must_tell_them() {
+        assert_eq!(fault(&TEMPERATURE.replace("= \"{room}\"", "= \"{rom}\"")).0, "mappings[0].instance");
+        assert_eq!(fault(&TEMPERATURE.replace("= \"{room}\"", "= \"room\"")).0, "mappings[0].instance");
+        assert_eq!(fault(&LAMP.replace("{lamp}/set", "{lump}/set")).0, "mappings[0].command.topic");
+        assert_eq!(fault(&LAMP.replace("{value}", "{valu}")).0, "mappings[0].command.payload");
+        let other_site = LAMP.replace("lamps/{lamp}", "{site}/{lamp}");
+        assert_eq!(fault(&other_site).0, "mappings[0].command.topic");
+        assert!(faults(&[&other_site.replace("= \"{lamp}\"", "= \"{site}/{lamp}\"")]).is_empty());
+    }
+
+    #[test]
+    fn many_topics_need_an_instance_and_one_topic_has_instance_0() {
+        let without = TEMPERATURE.replace("instance = \"{room}\"", "");
+        assert_eq!(fault(&without).0, "mappings[0].instance");
+        assert!(faults(&[&without.replace("{room}", "cellar")]).is_empty());
+        assert!(faults(&[&format!("{without}\ninstance = 0")]).is_empty());
+        assert_eq!(fault(&format!("{without}\ninstance = 65535")).0, "mappings[0].instance");
+        assert_eq!(fault(&format!("{without}\ninstance = -1")).0, "mappings[0].instance");
+    }
+
+    #[test]
+    fn an_object_with_one_instance_takes_no_other() {
+        let location = "topic = \"gps/{car}\"\nvalue = \"/lat\"\nobject = 6\nresource = 0";
+        assert!(faults(&[location]).is_empty());
+        for instance in ["\"{car}\"", "1"] {
+            assert_eq!(fault(&format!("{location}\ninstance = {instance}")).0, "mappings[0].instance");
+        }
+    }
+
+    #[test]
+    fn the_gateways_own_objects_are_not_for_mapping() {
+        assert!(fault(&TEMPERATURE.replace("3303", "3")).1.contains("the gateway itself"));
+    }
+
+    #[test]
+    fn resources_that_no_message_can_feed_are_faults() {
+        // Multiple, executable without a command, fed by nothing.
+        assert_eq!(fault(&LAMP.replace("resource = 1", "resource = 13")).0, "mappings[0].resource");
+        assert_eq!(fault("topic = \"a\"\nobject = 3416\nresource = 16").0, "mappings[0].resource");
+        assert_eq!(fault("object = 3416\nresource = 3").0, "mappings[0].resource");
+        assert_eq!(fault(&LAMP.replace("resource = 1", "resource = 16")).0, "mappings[0].value");
+    }
+
+    #[test]
+    fn short_form_and_list_do_not_mix() {
+        assert_eq!(
+            fault(&format!("{TEMPERATURE}\nresources = [{{ resource = 5701 }}]")).0,
+            "mappings[0].resources"
+        );
+        let list = "topic = \"a\"\nobject = 3303\nvalue = \"/t\"\nresources = [{ resource = 5700 }]";
+        assert_eq!(fault(list).0, "mappings[0].value");
+        assert_eq!(fault("topic = \"a\"\nobject = 3303").0, "mappings[0].resource");
+    }
+
+    #[test]
+    fn two_commands_for_one_resource_are_a_fault() {
+        let faults = faults(&[LAMP, &LAMP.replace("order", "other")]);
+        assert_eq!(
+            faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(),
+            ["mappings[1].command"]
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        use figment::providers::{Format, Toml};
+        let typo = TEMPERATURE.replace("value", "valeu");
+        let error = figment::Figment::from(Toml::string(&typo)).extract::<Settings>().unwrap_err();
+        assert!(error.to_string().contains("valeu"), "{error}");
+    }
+}

@@ -1,0 +1,125 @@
+//! `nbgate lab modem`: a virtual modem on a pseudo-terminal or serial port, with a radio cell behind it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_serial::SerialPortBuilderExt as _;
+
+use super::args::{duration, share};
+use crate::lab::cell::{self, Cell};
+use crate::lab::modem::{self, Modem};
+use crate::lab::modem_edge::{self, Port};
+use crate::lab::pty::Pty;
+use crate::link::clock;
+use crate::seed::Seed;
+
+/// What `nbgate lab modem` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Family of modem to be.
+    #[arg(long, value_enum, default_value_t = Dialect::QuectelBg9x)]
+    dialect: Dialect,
+    /// Make this symbolic link to the pseudo-terminal; it stays the same when a host reopens it.
+    #[arg(long, value_name = "PATH", conflicts_with = "port")]
+    link: Option<PathBuf>,
+    /// Serve on this serial port instead of a pseudo-terminal.
+    #[arg(long, value_name = "DEVICE")]
+    port: Option<String>,
+    /// Round trip through the cell.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
+    rtt: Duration,
+    /// Each way takes up to so much longer.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0")]
+    jitter: Duration,
+    /// Share of datagrams that are lost, in each direction.
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0%")]
+    loss: f64,
+    /// Share of datagrams that arrive twice, in each direction.
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0%")]
+    duplication: f64,
+    /// From the search for the network to being attached.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "4s")]
+    attach_delay: Duration,
+    /// The carrier forgets a UDP mapping after so long without a datagram up; 0: never.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    nat_idle: Duration,
+    /// Start of all random numbers.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Pace of the octets to the host, and the speed of a serial port.
+    #[arg(long, value_name = "BITS_PER_SECOND", default_value_t = 115_200)]
+    baud: u32,
+    /// Print what passes between host and modem.
+    #[arg(long)]
+    trace: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Dialect {
+    QuectelBg9x,
+}
+
+/// Serves until it is interrupted.
+///
+/// # Errors
+/// The port cannot be had or broke.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let port = open(&args)?;
+    let now = clock::now();
+    let seed = Seed::new(args.seed);
+    let modem = match args.dialect {
+        Dialect::QuectelBg9x => Modem::new(modem_options(&args), seed.child("modem"), now),
+    };
+    let cell = Cell::new(cell_options(&args), seed.child("cell"));
+    say(&match &port {
+        Port::Pty(pty) => pty.path().display().to_string(),
+        Port::Serial(_) => args.port.unwrap_or_default(),
+    });
+    let shutdown = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    modem_edge::run(modem, cell, port, args.trace.then_some(say as fn(&str)), shutdown)
+        .await
+        .context("the modem's port broke")
+}
+
+fn open(args: &Args) -> anyhow::Result<Port> {
+    match &args.port {
+        Some(path) => {
+            let stream = tokio_serial::new(path, args.baud).open_native_async();
+            Ok(Port::Serial(stream.with_context(|| format!("cannot open {path}"))?))
+        }
+        None => Ok(Port::Pty(Pty::open(args.link.as_deref()).context("cannot make a pseudo-terminal")?)),
+    }
+}
+
+fn modem_options(args: &Args) -> modem::Options {
+    modem::Options { baud: Some(args.baud), wall_clock: clock::unix_time(), ..modem::Options::default() }
+}
+
+fn cell_options(args: &Args) -> cell::Options {
+    cell::Options {
+        attach_delay: args.attach_delay,
+        rtt: args.rtt,
+        jitter: args.jitter,
+        loss: args.loss,
+        duplication: args.duplication,
+        nat_idle: (!args.nat_idle.is_zero()).then_some(args.nat_idle),
+        ..cell::Options::default()
+    }
+}
+
+/// A line at once, also into a pipe; a reader that has gone does not end the modem.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

@@ -1,0 +1,110 @@
+//! The command line: one file a subcommand.
+
+#[cfg(feature = "lab")]
+pub mod args;
+#[cfg(feature = "lab")]
+pub mod lab_modem;
+#[cfg(feature = "lab")]
+pub mod lab_sensors;
+#[cfg(feature = "lab")]
+pub mod lab_server;
+#[cfg(feature = "lab")]
+pub mod lab_world;
+pub mod run;
+pub mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::status::log;
+
+/// NB-IoT gateway: bridges local MQTT sensors to LwM2M servers through an AT modem.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to log: off, error, warn, info, debug or trace.
+    #[arg(long, global = true, default_value = "info")]
+    log: LevelFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Examples:
+  nbgate demo --for 20s                  the whole chain, without hardware
+  nbgate run --config nbgate.toml        the service
+  nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
+
+Exit codes:
+  0  success: the service stopped as asked, the demo passed
+  1  failure: the reason is on standard error
+  2  the command line or the configuration is wrong: what, where and the remedy are on standard error";
+
+/// The command line or the configuration is wrong.
+const EXIT_USAGE: u8 = 2;
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway service
+    Run(run::Args),
+    /// Parts of the demo on their own: modem, server, sensors, and the simulated world
+    #[cfg(feature = "lab")]
+    #[command(subcommand)]
+    Lab(Lab),
+}
+
+#[cfg(feature = "lab")]
+#[derive(Debug, Subcommand)]
+enum Lab {
+    /// A virtual NB-IoT modem on a pseudo-terminal or a serial port
+    Modem(lab_modem::Args),
+    /// An LwM2M server that shows what arrives and takes commands
+    Server(lab_server::Args),
+    /// Sensors that publish to an MQTT broker
+    Sensors(lab_sensors::Args),
+    /// The whole gateway and its surroundings under a virtual clock
+    World(lab_world::Args),
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start(cli.log);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::Server(args)) => lab_server::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::Sensors(args)) => lab_sensors::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Lab(Lab::World(args)) => lab_world::run(args).await,
+        }
+    });
+    // A resolver that hangs must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("nbgate: {error:#}");
+    let usage =
+        error.downcast_ref::<crate::config::Faults>().is_some() || error.downcast_ref::<Usage>().is_some();
+    if usage { EXIT_USAGE.into() } else { ExitCode::FAILURE }
+}
+
+/// Options that parse but do not fit together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);

@@ -1,0 +1,39 @@
+//! `nbgate run`: the service.
+
+use std::path::PathBuf;
+
+use crate::config;
+use crate::gateway::run::{Followers, run as run_gateway};
+use crate::gateway::settings::Host;
+
+use super::signals;
+
+/// Run the gateway service until SIGTERM or SIGINT.
+///
+/// It registers whether or not the broker is there, and keeps trying when a server, the modem or the broker is
+/// away. On SIGTERM it de-registers (see `lwm2m.on_stop`) and ends within 5 s on a link that answers; on one that
+/// does not, within 10 s with profile "lan" and 25 s with "nbiot". A second signal ends it at once.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Configuration file
+    #[arg(long, default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+/// Runs the service.
+///
+/// # Errors
+/// A faulty configuration ([`config::Faults`]), or edges that cannot start.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let config = config::load(&args.config, host())?;
+    let stop = signals::stop()?;
+    run_gateway(config, Followers::default(), stop).await
+}
+
+/// What this machine says about itself.
+pub(super) fn host() -> Host {
+    let read = |path| {
+        std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|t| !t.is_empty())
+    };
+    Host { hostname: read("/proc/sys/kernel/hostname"), machine_id: read("/etc/machine-id") }
+}

@@ -1,0 +1,229 @@
+//! The keys of the configuration file, with their defaults. Shape only; `config::build` judges the values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::bridge::mapping;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// How datagrams leave.
+    pub uplink: Uplink,
+    /// Where everything that must last lives.
+    pub state_dir: PathBuf,
+    /// The modem and its port.
+    pub modem: Modem,
+    /// The LwM2M client.
+    pub lwm2m: Lwm2m,
+    /// The broker.
+    pub mqtt: Mqtt,
+    /// Between both.
+    pub bridge: Bridge,
+    /// From topics to resources and back.
+    pub mappings: Vec<mapping::Settings>,
+}
+
+/// `uplink`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Uplink {
+    /// The modem's UDP sockets.
+    Modem,
+    /// The kernel's.
+    Udp,
+}
+
+/// `[modem]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Modem {
+    /// Device file of the AT port.
+    pub port: Option<String>,
+    /// Baud rate; USB modems ignore it.
+    pub baud: u32,
+    /// `auto`, or a modem family.
+    pub dialect: String,
+    /// Access point name; without one the modem's own setting stays.
+    pub apn: Option<String>,
+}
+
+/// `[lwm2m]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lwm2m {
+    /// Endpoint name with placeholders.
+    pub endpoint: String,
+    /// Enabler version.
+    pub version: Version,
+    /// What becomes of the registrations at the end.
+    pub on_stop: OnStop,
+    /// Transmission parameters.
+    pub coap: Coap,
+    /// The servers.
+    pub servers: Vec<Server>,
+}
+
+/// `lwm2m.version`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Version {
+    /// LwM2M 1.0
+    #[serde(rename = "1.0")]
+    V1_0,
+    /// LwM2M 1.1
+    #[serde(rename = "1.1")]
+    V1_1,
+}
+
+/// `lwm2m.on_stop`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStop {
+    /// De-register.
+    Deregister,
+    /// Leave the registrations alone.
+    Keep,
+}
+
+/// `[lwm2m.coap]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Coap {
+    /// The set of parameters that the others override.
+    pub profile: Profile,
+    /// ACK_TIMEOUT
+    pub ack_timeout: Option<Span>,
+    /// ACK_RANDOM_FACTOR
+    pub ack_random_factor: Option<f64>,
+    /// MAX_RETRANSMIT
+    pub max_retransmit: Option<u32>,
+    /// NSTART
+    pub nstart: Option<usize>,
+}
+
+/// `lwm2m.coap.profile`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// RFC 7252 as written.
+    Lan,
+    /// For round trips of seconds.
+    Nbiot,
+}
+
+/// `[[lwm2m.servers]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// `coap://host:port`
+    pub uri: String,
+    /// 1..=65534
+    #[serde(default = "one")]
+    pub short_server_id: u16,
+    /// Registration lifetime.
+    #[serde(default = "day")]
+    pub lifetime: Span,
+    /// Binding mode.
+    #[serde(default = "udp_binding")]
+    pub binding: String,
+    /// Object Instance ID in object 1; counted from 0 by default.
+    pub instance: Option<u16>,
+    /// Object Instance ID in object 0; counted from 1 by default.
+    pub security_instance: Option<u16>,
+}
+
+/// `[mqtt]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mqtt {
+    /// `mqtt://host:port`
+    pub url: String,
+    /// Our name at the broker.
+    pub client_id: String,
+}
+
+/// `[bridge]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bridge {
+    /// How long new instances gather before one Update announces them; by profile if absent.
+    pub announce_after: Option<Span>,
+}
+
+/// A duration written like `"30s"`, `"2m"`, `"1d"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map(Self).map_err(|error| {
+            serde::de::Error::custom(format!("{text:?} is no duration like \"30s\": {error}"))
+        })
+    }
+}
+
+fn one() -> u16 {
+    1
+}
+
+fn day() -> Span {
+    Span(Duration::from_secs(86_400))
+}
+
+fn udp_binding() -> String {
+    "U".into()
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            uplink: Uplink::Modem,
+            state_dir: "/var/lib/nbgate".into(),
+            modem: Modem::default(),
+            lwm2m: Lwm2m::default(),
+            mqtt: Mqtt::default(),
+            bridge: Bridge::default(),
+            mappings: Vec::new(),
+        }
+    }
+}
+
+impl Default for Modem {
+    fn default() -> Self {
+        Self { port: None, baud: 115_200, dialect: "auto".into(), apn: None }
+    }
+}
+
+impl Default for Lwm2m {
+    fn default() -> Self {
+        Self {
+            endpoint: "urn:imei:{imei}".into(),
+            version: Version::V1_1,
+            on_stop: OnStop::Deregister,
+            coap: Coap::default(),
+            servers: Vec::new(),
+        }
+    }
+}
+
+impl Default for Coap {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Nbiot,
+            ack_timeout: None,
+            ack_random_factor: None,
+            max_retransmit: None,
+            nstart: None,
+        }
+    }
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self { url: "mqtt://127.0.0.1:1883".into(), client_id: "nbgate".into() }
+    }
+}

@@ -1,0 +1,357 @@
+//! From files and environment to typed settings: figment layers, unknown keys refused, faults with key and remedy.
+
+mod environment;
+mod file;
+mod uri;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Format as _, Toml};
+
+use crate::bridge::mapping;
+use crate::coap::{BadParameter, Params};
+use crate::gateway::settings::{Host, Server, Settings, Uplink};
+use crate::lwm2m::client::OnStop;
+use crate::lwm2m::model::{Model, Version};
+use crate::{modem, mqtt};
+
+pub use file::File;
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/nbgate/nbgate.toml";
+
+/// Everything the binary needs to run: the core's settings and those of the edges.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// For the core.
+    pub gateway: Settings,
+    /// For the serial port; unused with `uplink = "udp"`.
+    pub port: Port,
+    /// For the broker.
+    pub mqtt: mqtt::Settings,
+}
+
+/// The serial port of the modem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Device file.
+    pub path: String,
+    /// Baud rate.
+    pub baud: u32,
+}
+
+/// One thing wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, e.g. `lwm2m.servers[0].uri`; empty when the file as a whole is meant.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// Why there is no configuration: everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// At least one.
+    pub faults: Vec<Fault>,
+}
+
+impl std::error::Error for Faults {}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_ref().map_or_else(|| "text".into(), |file| file.display().to_string());
+        write!(f, "{} fault(s) in the configuration ({file}):", self.faults.len())?;
+        for fault in &self.faults {
+            let colon = if fault.key.is_empty() { "" } else { ": " };
+            write!(f, "\n  {}{colon}{}\n    fix: {}", fault.key, fault.problem, fault.fix)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the configuration: built-in defaults, then the file, then `NBGATE_` variables.
+///
+/// # Errors
+/// Every fault found, with its key and remedy.
+pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
+    let faults = |faults| Faults { file: Some(path.to_owned()), faults };
+    if let Err(error) = std::fs::metadata(path) {
+        return Err(faults(vec![Fault {
+            key: String::new(),
+            problem: format!("cannot be read: {error}"),
+            fix: "name the file with --config, or start from config/nbgate.toml".into(),
+        }]));
+    }
+    let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment::Variables::of_process());
+    let file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
+    build(file, host).map_err(faults)
+}
+
+/// Reads a configuration from its text alone: without the environment.
+///
+/// # Errors
+/// Every fault found.
+pub fn parse(text: &str, host: Host) -> Result<Config, Faults> {
+    let faults = |faults| Faults { file: None, faults };
+    let file: File =
+        Figment::from(Toml::string(text)).extract().map_err(|error| faults(read_faults(error)))?;
+    build(file, host).map_err(faults)
+}
+
+/// Turns what the file says into settings.
+///
+/// # Errors
+/// Every fault found.
+pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let version = match file.lwm2m.version {
+        file::Version::V1_0 => Version::V1_0,
+        file::Version::V1_1 => Version::V1_1,
+    };
+    let mappings = mapping::compile(&file.mappings, &Model::for_enabler(version)).unwrap_or_else(|found| {
+        faults.extend(found.into_iter().map(|f| Fault { key: f.key, problem: f.problem, fix: f.fix }));
+        mapping::Mappings::default()
+    });
+    let coap = transmission(&file, &mut faults);
+    let servers = servers(&file, &mut faults);
+    check_endpoint(&file, &host, &mut faults);
+    let uplink = uplink(&file, &mut faults);
+    let mqtt = broker(&file, &mut faults);
+    let lan = file.lwm2m.coap.profile == file::Profile::Lan;
+    let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
+    let announce_after = file.bridge.announce_after.map_or_else(|| by_profile(2, 30), |given| given.0);
+    let gateway = Settings {
+        uplink,
+        endpoint: file.lwm2m.endpoint.clone(),
+        version,
+        servers,
+        on_stop: match file.lwm2m.on_stop {
+            file::OnStop::Deregister => OnStop::Deregister,
+            file::OnStop::Keep => OnStop::Keep,
+        },
+        coap,
+        nat_idle: (!lan).then_some(Duration::from_secs(120)),
+        announce_after,
+        mappings,
+        host,
+        stop_limit: by_profile(5, 20),
+    };
+    let port = Port { path: file.modem.port.unwrap_or_default(), baud: file.modem.baud };
+    match mqtt {
+        Some(mqtt) if faults.is_empty() => Ok(Config { gateway, port, mqtt }),
+        _ => Err(faults),
+    }
+}
+
+fn read_faults(error: figment::Error) -> Vec<Fault> {
+    error
+        .into_iter()
+        .map(|error| Fault {
+            key: error.path.join("."),
+            problem: match &error.metadata {
+                Some(metadata) if metadata.name.contains("NBGATE_") => {
+                    format!("{} (in the environment)", error.kind)
+                }
+                _ => error.kind.to_string(),
+            },
+            fix: "compare with config/nbgate.toml, which lists every key".into(),
+        })
+        .collect()
+}
+
+fn fault(faults: &mut Vec<Fault>, key: impl Into<String>, problem: impl Into<String>, fix: &str) {
+    faults.push(Fault { key: key.into(), problem: problem.into(), fix: fix.into() });
+}
+
+fn transmission(file: &File, faults: &mut Vec<Fault>) -> Params {
+    let given = &file.lwm2m.coap;
+    let mut params = match given.profile {
+        file::Profile::Lan => Params::lan(),
+        file::Profile::Nbiot => Params::nbiot(),
+    };
+    override_with(&mut params, faults, "ack_timeout", given.ack_timeout, |p, value| {
+        p.with_ack_timeout(value.0)
+    });
+    override_with(
+        &mut params,
+        faults,
+        "ack_random_factor",
+        given.ack_random_factor,
+        Params::with_ack_random_factor,
+    );
+    override_with(&mut params, faults, "max_retransmit", given.max_retransmit, Params::with_max_retransmit);
+    override_with(&mut params, faults, "nstart", given.nstart, Params::with_nstart);
+    params
+}
+
+/// Sets one parameter if the file has it.
+fn override_with<T>(
+    params: &mut Params,
+    faults: &mut Vec<Fault>,
+    key: &str,
+    given: Option<T>,
+    set: fn(Params, T) -> Result<Params, BadParameter>,
+) {
+    let Some(value) = given else { return };
+    match set(*params, value) {
+        Ok(changed) => *params = changed,
+        Err(problem) => {
+            fault(faults, format!("lwm2m.coap.{key}"), problem.to_string(), "or leave it to the profile")
+        }
+    }
+}
+
+fn servers(file: &File, faults: &mut Vec<Fault>) -> Vec<Server> {
+    if file.lwm2m.servers.is_empty() {
+        fault(
+            faults,
+            "lwm2m.servers",
+            "no server is configured",
+            "add [[lwm2m.servers]] with uri = \"coap://host:5683\"",
+        );
+    }
+    let mut found: Vec<Server> = Vec::new();
+    for (index, given) in file.lwm2m.servers.iter().enumerate() {
+        let key = |name: &str| format!("lwm2m.servers[{index}].{name}");
+        let uri = match uri::parse(&given.uri) {
+            Ok(uri) => uri,
+            Err(problem) => {
+                fault(faults, key("uri"), problem, "write coap://host or coap://host:port");
+                continue;
+            }
+        };
+        if given.binding != "U" {
+            fault(faults, key("binding"), format!("{:?} is not supported", given.binding), "use \"U\"");
+        }
+        if given.short_server_id == 0 || given.short_server_id == u16::MAX {
+            fault(faults, key("short_server_id"), "is out of range", "use 1 to 65534");
+        }
+        let seconds = given.lifetime.0.as_secs();
+        if !(10..=u64::from(u32::MAX)).contains(&seconds) {
+            fault(
+                faults,
+                key("lifetime"),
+                format!("{seconds} s is out of range"),
+                "use 10s or more, e.g. \"1d\"",
+            );
+        }
+        let instance = given.instance.unwrap_or(index as u16);
+        let security_instance = given.security_instance.unwrap_or(index as u16 + 1);
+        for earlier in &found {
+            if earlier.short_server_id == given.short_server_id {
+                fault(faults, key("short_server_id"), "is used twice", "give each server its own");
+            }
+            if earlier.instance == instance {
+                fault(faults, key("instance"), "is used twice", "give each server its own");
+            }
+            if earlier.security_instance == security_instance {
+                fault(faults, key("security_instance"), "is used twice", "give each server its own");
+            }
+        }
+        found.push(Server {
+            uri: given.uri.clone(),
+            host: uri.host,
+            port: uri.port,
+            short_server_id: given.short_server_id,
+            lifetime: given.lifetime.0,
+            instance,
+            security_instance,
+        });
+    }
+    found
+}
+
+/// Every placeholder must be one we know, and must have a source.
+fn check_endpoint(file: &File, host: &Host, faults: &mut Vec<Fault>) {
+    const KEY: &str = "lwm2m.endpoint";
+    let endpoint = &file.lwm2m.endpoint;
+    if endpoint.is_empty() {
+        fault(faults, KEY, "is empty", "use \"urn:imei:{imei}\" or a name of your own");
+    }
+    let udp = file.uplink == file::Uplink::Udp;
+    let mut rest = endpoint.as_str();
+    while let Some(start) = rest.find('{') {
+        let Some(end) = rest[start..].find('}') else {
+            return fault(faults, KEY, "has a { without its }", "close the placeholder");
+        };
+        match &rest[start + 1..start + end] {
+            "imei" | "imsi" if udp => fault(
+                faults,
+                KEY,
+                "asks for the modem's IMEI or IMSI, but with uplink = \"udp\" there is no modem",
+                "use {hostname}, {machine_id} or a fixed name",
+            ),
+            "imei" | "imsi" => {}
+            "hostname" if host.hostname.is_none() => {
+                fault(
+                    faults,
+                    KEY,
+                    "asks for the host name, but this machine has none",
+                    "use another placeholder",
+                );
+            }
+            "machine_id" if host.machine_id.is_none() => {
+                fault(
+                    faults,
+                    KEY,
+                    "asks for /etc/machine-id, which cannot be read",
+                    "use another placeholder",
+                );
+            }
+            "hostname" | "machine_id" => {}
+            other => fault(
+                faults,
+                KEY,
+                format!("{{{other}}} is no placeholder"),
+                "known are {imei}, {imsi}, {hostname}, {machine_id}",
+            ),
+        }
+        rest = &rest[start + end + 1..];
+    }
+}
+
+fn uplink(file: &File, faults: &mut Vec<Fault>) -> Uplink {
+    if file.uplink == file::Uplink::Udp {
+        return Uplink::Udp;
+    }
+    if file.modem.port.as_deref().is_none_or(str::is_empty) {
+        fault(
+            faults,
+            "modem.port",
+            "is missing: with uplink = \"modem\" there must be a serial port",
+            "name it, best as /dev/serial/by-id/…, or set uplink = \"udp\"",
+        );
+    }
+    let dialect = file.modem.dialect.parse().unwrap_or_else(|problem| {
+        fault(faults, "modem.dialect", problem, "use \"auto\" or \"quectel-bg9x\"");
+        modem::DialectName::Auto
+    });
+    Uplink::Modem(modem::Settings { dialect, apn: file.modem.apn.clone(), ..modem::Settings::default() })
+}
+
+fn broker(file: &File, faults: &mut Vec<Fault>) -> Option<mqtt::Settings> {
+    match mqtt::Settings::new(&file.mqtt.url, &file.mqtt.client_id) {
+        Ok(settings) => return Some(settings),
+        Err(problem @ mqtt::SettingsError::ClientId) => {
+            fault(
+                faults,
+                "mqtt.client_id",
+                problem.to_string(),
+                "give the gateway a name of its own at the broker",
+            );
+        }
+        Err(problem) => fault(faults, "mqtt.url", problem.to_string(), "write mqtt://127.0.0.1:1883"),
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Configurations as a user would write them: what they become, and what is said about their faults.
+
+use std::io::Write as _;
+
+use super::*;
+
+fn load_text(text: &str) -> Result<Config, Faults> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    load(file.path(), Host { hostname: Some("gw".into()), machine_id: None })
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let faults = load_text(text).expect_err("the configuration is faulty").faults;
+    faults.into_iter().map(|fault| format!("{}: {}", fault.key, fault.problem)).collect()
+}
+
+const SERVER: &str = "[[lwm2m.servers]]\nuri = \"coap://127.0.0.1:5683\"\n";
+
+#[test]
+fn the_shipped_file_is_valid_and_its_commented_keys_are_the_defaults() {
+    let shipped = include_str!("../../config/nbgate.toml");
+    let config = load_text(shipped).unwrap();
+    // Every commented "#key = value" is made effective; nothing may change.
+    let effective: String = shipped
+        .lines()
+        .filter(|line| !line.contains("apn"))
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if is_setting(rest) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let explicit = load_text(&effective).unwrap();
+    assert_eq!(config.port, explicit.port);
+    assert_eq!(config.gateway.servers, explicit.gateway.servers);
+    assert_eq!(config.gateway.endpoint, explicit.gateway.endpoint);
+    assert_eq!(config.gateway.on_stop, explicit.gateway.on_stop);
+    assert_eq!(config.gateway.version, explicit.gateway.version);
+    assert_eq!(config.gateway.announce_after, explicit.gateway.announce_after);
+    assert_eq!(config.gateway.coap.ack_timeout(), explicit.gateway.coap.ack_timeout());
+    assert_eq!(config.gateway.coap.max_retransmit(), explicit.gateway.coap.max_retransmit());
+    assert_eq!(config.mqtt, explicit.mqtt);
+}
+
+/// `key = value` with a plain key, not a sentence and not part of the example of several lines.
+fn is_setting(text: &str) -> bool {
+    let keys = [
+        "uplink",
+        "state_dir",
+        "baud",
+        "dialect",
+        "endpoint",
+        "version",
+        "on_stop",
+        "profile",
+        "ack_timeout",
+        "ack_random_factor",
+        "max_retransmit",
+        "nstart",
+        "short_server_id",
+        "lifetime",
+        "binding",
+        "instance",
+        "security_instance",
+        "url",
+        "client_id",
+        "announce_after",
+    ];
+    text.split_once(" = ").is_some_and(|(key, value)| keys.contains(&key) && !value.contains("{cover}"))
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    let found = problems(&format!("uplinc = \"udp\"\n{SERVER}"));
+    assert!(found[0].contains("uplinc"), "{found:?}");
+}
+
+#[test]
+fn all_faults_of_the_values_are_told_at_once() {
+    let text = format!(
+        "uplink = \"udp\"\n[lwm2m]\nendpoint = \"urn:imei:{{imei}}\"\n[mqtt]\nurl = \"http://x\"\n{SERVER}short_server_id = 0\n"
+    );
+    let found = problems(&text).join("\n");
+    for expected in ["lwm2m.endpoint", "mqtt.url", "lwm2m.servers[0].short_server_id"] {
+        assert!(found.contains(expected), "{expected} in {found}");
+    }
+}
+
+#[test]
+fn a_modem_needs_a_port_and_a_gateway_needs_a_server() {
+    let found = problems("").join("\n");
+    assert!(found.contains("modem.port") && found.contains("lwm2m.servers"), "{found}");
+}
+
+#[test]
+fn a_missing_file_is_a_fault_and_not_an_empty_configuration() {
+    let faults = load(Path::new("/nonexistent/nbgate.toml"), Host::default()).unwrap_err();
+    assert!(faults.to_string().contains("cannot be read"), "{faults}");
+}
+
+#[test]
+fn a_parameter_of_its_own_overrides_the_profile() {
+    let text =
+        format!("uplink = \"udp\"\n[lwm2m]\nendpoint = \"a\"\n[lwm2m.coap]\nack_timeout = \"3s\"\n{SERVER}");
+    assert_eq!(load_text(&text).unwrap().gateway.coap.ack_timeout(), Duration::from_secs(3));
+}
+
+#[test]
+fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
+    let text = format!("uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}{SERVER}short_server_id = 2\n");
+    let servers = load_text(&text).unwrap().gateway.servers;
+    assert_eq!(
+        servers.iter().map(|s| (s.instance, s.security_instance)).collect::<Vec<_>>(),
+        [(0, 1), (1, 2)]
+    );
+}

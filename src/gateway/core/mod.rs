@@ -1,0 +1,248 @@
+//! The whole gateway as one machine: moves what one layer gives to the layer that takes it, until all are quiet.
+//!
+//! Knows no protocol rule. A sample goes down the stairs bridge → lwm2m → coap → link, a request comes up the
+//! same way; `Core::settle` is that staircase. Back-pressure: CoAP is asked for a datagram, and the client for a
+//! notification, only while the link can take one.
+
+pub mod books;
+mod downlink;
+mod link;
+mod names;
+mod uplink;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::at::TraceLine;
+use crate::bridge::Bridge;
+use crate::clock::Deadline;
+use crate::coap::Endpoint;
+use crate::lwm2m::client::{self, Client, HostFacts};
+use crate::lwm2m::management::Access;
+use crate::lwm2m::model::Model;
+use crate::net::{LinkFacts, Peer};
+use crate::seed::Seed;
+
+use super::io::{Event, Input, Output, Snapshot};
+use super::settings::Settings;
+use books::Books;
+use link::Link;
+use names::Names;
+
+/// Rounds of moving outputs to inputs after one input. A healthy gateway needs a handful; more is a fault that
+/// would otherwise be an endless loop.
+const MAX_ROUNDS: usize = 10_000;
+
+/// The gateway without its edges.
+pub struct Core {
+    link: Link,
+    coap: Endpoint,
+    lwm2m: Client,
+    bridge: Bridge,
+    names: Names,
+    books: Books,
+    outputs: VecDeque<Output>,
+    settings: Settings,
+    host_facts: HostFacts,
+    state: State,
+    /// The moment of the last call, so that a link without a clock of its own can ask to be started at once.
+    now: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// Waiting for the servers' answers to De-register, until `until`.
+    Deregistering {
+        until: Instant,
+    },
+    /// Waiting for the modem to close its socket.
+    Closing,
+    Stopped,
+}
+
+impl Core {
+    /// A gateway at rest; the first outputs can be polled at once.
+    pub fn new(settings: Settings, seed: Seed, now: Instant) -> Self {
+        let client = client::Settings {
+            servers: settings.servers.iter().map(names::server_settings).collect(),
+            announce_after: settings.announce_after,
+            update_margin: settings.coap.max_transmit_wait(),
+            nat_idle: settings.nat_idle,
+            on_stop: settings.on_stop,
+            stop_within: settings.stop_limit,
+            ..client::Settings::default()
+        };
+        let bridge = Bridge::new(settings.mappings.clone());
+        let mut lwm2m = Client::new(client, Arc::new(Model::for_enabler(settings.version)), seed);
+        for access in bridge.access() {
+            lwm2m.set_access(
+                access.object,
+                access.resource,
+                Access { writable: access.writable, executable: access.executable },
+            );
+        }
+        let mut core = Self {
+            link: Link::new(&settings.uplink, seed.child("modem"), now),
+            coap: Endpoint::new(settings.coap, seed.child("coap")),
+            lwm2m,
+            names: Names::new(&settings),
+            books: Books::default(),
+            outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
+            bridge,
+            settings,
+            host_facts: HostFacts {
+                software_version: Some(env!("CARGO_PKG_VERSION").into()),
+                ..HostFacts::default()
+            },
+            state: State::Running,
+            now,
+        };
+        core.link.handle_timeout(now);
+        core.settle(now);
+        core
+    }
+
+    /// Something happened outside. Poll until `None` afterwards.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        self.now = now;
+        if let Some(input) = self.link.handle(input, now) {
+            self.handle_beside_link(input, now);
+        }
+        self.handle_timeouts(now);
+        self.settle(now);
+    }
+
+    /// The next thing to do outside.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The next line of the AT dialogue, where the settings ask for a trace.
+    pub fn poll_trace(&mut self) -> Option<TraceLine> {
+        self.link.poll_trace()
+    }
+
+    /// When to come back with [`Input::Tick`] if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        let stopping = match self.state {
+            State::Deregistering { until } => {
+                Some(Deadline::new(until, "give up waiting for de-registration"))
+            }
+            _ => None,
+        };
+        Deadline::earliest([
+            stopping,
+            self.link.poll_timeout(self.now),
+            self.coap.poll_timeout(),
+            self.lwm2m.poll_timeout(),
+            self.bridge.poll_timeout(),
+            self.names.poll_timeout(),
+        ])
+    }
+
+    /// The state of everything, as of the last call.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            link: self.link.facts().clone(),
+            books: self.books.clone(),
+            coap: *self.coap.stats(),
+            servers: self.lwm2m.servers().collect(),
+        }
+    }
+
+    fn handle_beside_link(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::WallClock(time) => self.lwm2m.set_wall_clock(time, now),
+            Input::Stop => self.stop(now),
+            Input::Tick => {}
+            other => self.handle_broker(other, now),
+        }
+    }
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        self.link.handle_timeout(now);
+        self.coap.handle_timeout(now);
+        self.lwm2m.handle_timeout(now);
+        self.bridge.handle_timeout(now);
+        self.names.handle_timeout(now);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if self.state == State::Running {
+            tracing::info!("stopping");
+            self.lwm2m.shutdown(now);
+            self.state = State::Deregistering { until: now + self.settings.stop_limit };
+        }
+    }
+
+    /// Moves outputs to inputs until every machine is quiet.
+    fn settle(&mut self, now: Instant) {
+        let mut rounds = 0;
+        while self.step(now) {
+            rounds += 1;
+            if rounds == MAX_ROUNDS {
+                self.fault("the gateway does not come to rest: a defect, please report it with the log");
+                break;
+            }
+        }
+        self.drain_outputs();
+        self.wind_down(now);
+    }
+
+    /// One flight of stairs up and down; false when nothing moved.
+    fn step(&mut self, now: Instant) -> bool {
+        // Upwards first: what arrived may change what should leave.
+        let up = self.move_link_events(now) | self.move_coap_events(now) | self.move_client_events(now);
+        let across = self.move_bridge_events(now) | self.ask_for_names(now);
+        let down = self.move_actions(now) | self.move_notifications(now) | self.move_datagrams(now);
+        up | across | down
+    }
+
+    fn drain_outputs(&mut self) {
+        while let Some(output) = self.link.poll_output() {
+            self.outputs.push_back(output);
+        }
+        while let Some((id, message)) = self.bridge.poll_publish() {
+            self.outputs.push_back(Output::Publish(id, message));
+        }
+    }
+
+    /// Takes the next step of a stop when the one before is done.
+    fn wind_down(&mut self, now: Instant) {
+        if let State::Deregistering { until } = self.state {
+            let nobody_listens = !self.link.facts().up;
+            if self.lwm2m.is_shut_down() || nobody_listens || now >= until {
+                if !self.lwm2m.is_shut_down() {
+                    tracing::warn!("ending without the servers' answer to de-registration");
+                }
+                self.link.shutdown(now);
+                self.state = State::Closing;
+                self.drain_outputs();
+            }
+        }
+        if self.state == State::Closing && self.link.is_shut_down() {
+            self.state = State::Stopped;
+            self.outputs.push_back(Output::ClosePort);
+            self.outputs.push_back(Output::Stopped);
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn fault(&mut self, what: &str) {
+        tracing::error!("{what}");
+        self.tell(Event::Fault(what.to_owned()));
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        self.lwm2m.peers().collect()
+    }
+
+    fn facts(&self) -> &LinkFacts {
+        self.link.facts()
+    }
+}

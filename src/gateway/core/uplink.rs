@@ -1,0 +1,97 @@
+//! The way of a sample: message → bridge → client → notification → datagram, and its acknowledgement back.
+
+use std::time::Instant;
+
+use crate::bridge::{self, Broker};
+use crate::gateway::io::{Event, Input, Output};
+
+use super::Core;
+
+impl Core {
+    /// What the broker's edge tells.
+    pub(super) fn handle_broker(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::BrokerConnected => {
+                self.bridge.handle_broker(Broker::Connected, now);
+                self.tell(Event::Broker { connected: true, reason: String::new() });
+            }
+            Input::BrokerLost { reason } => {
+                self.bridge.handle_broker(Broker::Lost, now);
+                self.tell(Event::Broker { connected: false, reason });
+            }
+            Input::Message { message, acknowledgement } => {
+                self.bridge.handle_message(message, now);
+                // The bridge has it now, as a value or as a refusal: the broker need not keep it.
+                self.outputs.push_back(Output::Acknowledge(acknowledgement));
+            }
+            Input::Published(id) => self.bridge.handle_published(id, Ok(()), now),
+            Input::PublishFailed { id, reason } => self.bridge.handle_published(id, Err(reason), now),
+            // The link takes all others; one that this kind of link does not know means nothing here.
+            other => tracing::debug!(?other, "input without a taker"),
+        }
+    }
+
+    pub(super) fn move_bridge_events(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(event) = self.bridge.poll_event() {
+            moved = true;
+            match event {
+                bridge::Event::Value { path, value, sample } => {
+                    match self.lwm2m.set_mapped(path, value, Some(sample), now) {
+                        Ok(()) => {
+                            self.books.receive(sample, path);
+                            self.tell(Event::Sample { path });
+                        }
+                        Err(refusal) => {
+                            self.books.refuse();
+                            tracing::warn!(%path, %refusal, "value is not taken");
+                            self.tell(Event::Refused { topic: path.to_string(), why: refusal.to_string() });
+                        }
+                    }
+                }
+                bridge::Event::Refused { topic, why, first, .. } => {
+                    self.books.refuse();
+                    if first {
+                        tracing::warn!(topic, why, "message gives no value; said once for this topic");
+                    }
+                    self.tell(Event::Refused { topic, why });
+                }
+                bridge::Event::DownlinkDone { id, outcome } => self.finish_downlink(id, outcome),
+            }
+        }
+        moved
+    }
+
+    /// Asks for a notification only when it would leave at once: until then its value can still be renewed.
+    pub(super) fn move_notifications(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        for peer in self.peers() {
+            while self.link.can_send() && self.coap.is_free(peer) {
+                let Some(action) = self.lwm2m.poll_notification(peer, now) else { break };
+                self.coap.handle_action(action, now);
+                self.move_datagrams(now);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    pub(super) fn move_actions(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(action) = self.lwm2m.poll_action(now) {
+            self.coap.handle_action(action, now);
+            moved = true;
+        }
+        moved
+    }
+
+    pub(super) fn move_datagrams(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while self.link.can_send() {
+            let Some(outgoing) = self.coap.poll_transmit(now) else { break };
+            self.link.send(outgoing, now);
+            moved = true;
+        }
+        moved
+    }
+}

@@ -1,0 +1,73 @@
+//! What the core needs to know, free of files: made by `config`, or by a test.
+
+use std::time::Duration;
+
+use crate::bridge::Mappings;
+use crate::coap::Params;
+use crate::lwm2m::client::OnStop;
+use crate::lwm2m::model::Version;
+use crate::modem;
+
+/// Everything the core is told at start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How datagrams leave.
+    pub uplink: Uplink,
+    /// Endpoint name, with the placeholders `{imei}`, `{imsi}`, `{hostname}`, `{machine_id}`.
+    pub endpoint: String,
+    /// LwM2M enabler version.
+    pub version: Version,
+    /// The servers, each to register at.
+    pub servers: Vec<Server>,
+    /// What to do with the registrations at the end.
+    pub on_stop: OnStop,
+    /// CoAP transmission parameters.
+    pub coap: Params,
+    /// After so long a silence the carrier may have forgotten our UDP mapping; `None`: there is no such carrier.
+    pub nat_idle: Option<Duration>,
+    /// How long new instances gather before one Update announces them.
+    pub announce_after: Duration,
+    /// From topics to resources and back.
+    pub mappings: Mappings,
+    /// The machine we run on.
+    pub host: Host,
+    /// After a stop: how long De-register may take before we end without its answer.
+    pub stop_limit: Duration,
+}
+
+/// How datagrams leave.
+#[derive(Debug, Clone)]
+pub enum Uplink {
+    /// Through a modem on a serial port.
+    Modem(modem::Settings),
+    /// Through the kernel's UDP sockets.
+    Udp,
+}
+
+/// One LwM2M server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `coap://host:port`, as configured.
+    pub uri: String,
+    /// Host name or address literal out of the URI.
+    pub host: String,
+    /// UDP port out of the URI, 5683 if it has none.
+    pub port: u16,
+    /// Short Server ID, 1..=65534.
+    pub short_server_id: u16,
+    /// Registration lifetime.
+    pub lifetime: Duration,
+    /// Object Instance ID in object 1.
+    pub instance: u16,
+    /// Object Instance ID in object 0.
+    pub security_instance: u16,
+}
+
+/// Facts of the machine we run on; `None` where it does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Host {
+    /// Host name.
+    pub hostname: Option<String>,
+    /// The contents of `/etc/machine-id`.
+    pub machine_id: Option<String>,
+}

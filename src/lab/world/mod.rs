@@ -1,0 +1,232 @@
+//! The whole gateway among its models, under one virtual clock: sensors, broker, modem, radio cell and server.
+//!
+//! One seed makes one run. A run fails on anything that must never happen: an ERROR, a deadline that does not move
+//! the clock, silence with work undone, samples that the books do not place, octets on the air that differ from the
+//! counters, a last value that did not reach the server. See [`Report::failures`].
+
+mod errors;
+mod report;
+mod surroundings;
+
+use std::time::{Duration, Instant};
+
+use crate::clock::{Deadline, UnixTime};
+use crate::gateway::core::Core;
+use crate::gateway::io::{Event, Input, Output};
+use crate::gateway::settings::Settings;
+use crate::lab::sensors::{Kind, Player};
+use crate::lab::{broker, cell, modem, server};
+use crate::seed::Seed;
+
+use report::Digest;
+pub use report::Report;
+use surroundings::Surroundings;
+
+/// When the world begins: 2026-01-01 00:00 UTC.
+const BEGINNING: UnixTime = UnixTime::from_secs(1_767_225_600);
+/// Exchanges at one instant. A healthy world needs a few dozen; more go round in circles.
+const MAX_ROUNDS: usize = 10_000;
+/// Turns of the clock that may pass without moving it.
+const MAX_STANDSTILL: usize = 100;
+
+/// How the world is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Everything random comes from here.
+    pub seed: u64,
+    /// How long the sensors play.
+    pub duration: Duration,
+    /// How long the gateway then has to report what is pending, and to leave.
+    pub settling: Duration,
+    /// One message of each sensor every so often.
+    pub period: Duration,
+    /// The radio cell.
+    pub cell: cell::Options,
+    /// The modem.
+    pub modem: modem::Options,
+    /// The server.
+    pub server: server::Settings,
+    /// The broker.
+    pub broker: broker::Settings,
+    /// The gateway. Its one server must be at [`SERVER`].
+    pub gateway: Settings,
+    /// The server dims the lamp every so often; `None`: never.
+    pub order_every: Option<Duration>,
+}
+
+pub use surroundings::SERVER;
+
+/// The gateway, its surroundings, and the clock.
+pub struct World {
+    options: Options,
+    start: Instant,
+    now: Instant,
+    core: Core,
+    around: Surroundings,
+    stopped: bool,
+    /// It makes no sense to go on.
+    broken: bool,
+    digest: Digest,
+    report: Report,
+}
+
+impl World {
+    /// A world at its beginning; `start` is only an origin for the virtual clock.
+    pub fn new(options: Options, start: Instant) -> Self {
+        let seed = Seed::new(options.seed);
+        let around = Surroundings::new(&options, seed, start, BEGINNING);
+        let mut core = Core::new(options.gateway.clone(), seed.child("gateway"), start);
+        core.handle(Input::WallClock(BEGINNING), start);
+        Self {
+            report: Report { seed: options.seed, ..Report::default() },
+            options,
+            start,
+            now: start,
+            core,
+            around,
+            stopped: false,
+            broken: false,
+            digest: Digest::new(start),
+        }
+    }
+
+    /// Lets the world run to its end and tells what came of it.
+    pub fn run(mut self) -> Report {
+        let errors = errors::watch(|| self.live());
+        self.report.failures.extend(errors.into_iter().map(|error| format!("ERROR event: {error}")));
+        self.report
+    }
+
+    fn live(&mut self) {
+        let playing_ends = self.start + self.options.duration;
+        let settling_ends = playing_ends + self.options.settling;
+        self.run_until(playing_ends);
+        self.around.stop_playing();
+        // What is pending is reported with the next exchanges; nothing new keeps it from ending.
+        while self.now < settling_ends && self.core.snapshot().books.pending() > 0 && !self.broken {
+            let Some(next) = self.next_deadline() else { break };
+            self.run_until(next.at.min(settling_ends));
+        }
+        self.judge();
+        self.core.handle(Input::Stop, self.now);
+        self.run_until(settling_ends);
+        if !self.stopped {
+            self.fail("the gateway did not stop");
+        }
+        self.sum_up();
+    }
+
+    /// Moves the clock from deadline to deadline until `end`.
+    fn run_until(&mut self, end: Instant) {
+        let mut standstill = 0;
+        self.settle();
+        while !self.broken && !self.stopped {
+            let Some(next) = self.next_deadline() else {
+                if self.core.snapshot().books.pending() > 0 {
+                    self.break_off("silence: samples are pending and nothing is going to happen");
+                }
+                return;
+            };
+            if next.at > end {
+                self.now = end;
+                return;
+            }
+            standstill = if next.at > self.now { 0 } else { standstill + 1 };
+            if standstill > MAX_STANDSTILL {
+                self.break_off(&format!("the deadline {:?} does not move the clock", next.why));
+                return;
+            }
+            self.now = self.now.max(next.at);
+            self.report.turns += 1;
+            self.core.handle(Input::Tick, self.now);
+            self.around.handle_timeout(self.now);
+            self.settle();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Deadline> {
+        Deadline::sooner(self.core.next_deadline(), self.around.poll_timeout())
+    }
+
+    /// Moves what passes between the gateway and its surroundings until both are quiet.
+    fn settle(&mut self) {
+        for _ in 0..MAX_ROUNDS {
+            let mut moved = false;
+            while let Some(output) = self.core.poll() {
+                moved = true;
+                self.take(output);
+            }
+            while let Some(input) = self.around.poll_input(self.now, &mut self.digest) {
+                moved = true;
+                self.core.handle(input, self.now);
+            }
+            if !moved {
+                return;
+            }
+        }
+        self.break_off("the world does not come to rest");
+    }
+
+    fn take(&mut self, output: Output) {
+        match output {
+            Output::Event(Event::Fault(what)) => self.fail(&format!("fault: {what}")),
+            Output::Event(_) => {}
+            Output::Stopped => self.stopped = true,
+            other => self.around.take(other, self.now, &mut self.digest),
+        }
+    }
+
+    /// Everything that can be judged while the registration stands.
+    fn judge(&mut self) {
+        let books = self.core.snapshot().books;
+        if !books.balance() {
+            self.fail(&format!("the books do not balance: {books:?}"));
+        }
+        if books.pending() > 0 {
+            self.fail(&format!("{} samples are still pending after the settling time", books.pending()));
+        }
+        for difference in self.around.differences() {
+            self.fail(&difference);
+        }
+    }
+
+    fn sum_up(&mut self) {
+        let snapshot = self.core.snapshot();
+        let air = self.around.traffic();
+        let counted = snapshot.link.traffic;
+        if counted.octets_up != air.up.payload_octets {
+            let (ours, theirs) = (counted.octets_up, air.up.payload_octets);
+            self.fail(&format!("{ours} octets up were counted, but {theirs} were on the air"));
+        }
+        if counted.octets_down != air.down.payload_octets {
+            let (ours, theirs) = (counted.octets_down, air.down.payload_octets);
+            self.fail(&format!("{ours} octets down were counted, but {theirs} were on the air"));
+        }
+        let report = &mut self.report;
+        report.simulated = self.now - self.start;
+        report.published = self.around.published();
+        report.books = snapshot.books;
+        report.octets_up = air.up.payload_octets;
+        report.octets_down = air.down.payload_octets;
+        report.datagrams_up = air.up.datagrams;
+        report.datagrams_down = air.down.datagrams;
+        report.resends = snapshot.coap.resends;
+        report.digest = self.digest.value();
+        self.around.add_to(report);
+    }
+
+    fn break_off(&mut self, why: &str) {
+        self.broken = true;
+        self.fail(why);
+    }
+
+    fn fail(&mut self, what: &str) {
+        let at = humantime::format_duration(self.now - self.start);
+        self.report.failures.push(format!("at {at}: {what}"));
+    }
+}
+
+/// The four sensors of a world.
+fn players(seed: Seed, period: Duration, now: Instant) -> Vec<Player> {
+    Kind::ALL.into_iter().map(|kind| Player::new(kind, period, seed, now, BEGINNING)).collect()
+}

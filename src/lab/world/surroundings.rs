@@ -1,0 +1,364 @@
+//! Everything around the gateway in a world: it takes the core's outputs and gives the core's inputs.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::report::{Digest, Report};
+use super::{Options, players};
+use crate::bridge::message::{AckHandle, Message, PublishId};
+use crate::clock::{Deadline, UnixTime};
+use crate::gateway::io::{Input, Output};
+use crate::lab::broker::{self, Broker};
+use crate::lab::cell::{Cell, Network, PortId, Traffic};
+use crate::lab::modem::Modem;
+use crate::lab::sensors::{Player, Reading};
+use crate::lab::server::{Command, Event as ServerEvent, Order, Server};
+use crate::lwm2m::path::Path;
+use crate::lwm2m::value::Value;
+use crate::net::{Datagram, Peer};
+use crate::seed::{Rng, Seed};
+
+/// Where the server is (RFC 5737's addresses for examples).
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 5683);
+/// The carrier's address, behind which the modem hides.
+const CARRIER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+/// The first of the carrier's ports that a mapping takes.
+const FIRST_PUBLIC_PORT: u32 = 20_000;
+/// The gateway's and the sensors' names at the broker.
+const GATEWAY: &str = "gateway";
+const SENSORS: &str = "sensors";
+/// Pause of the gateway's MQTT edge before it tries the broker again.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+/// An order and the lamp's answer are through after this, resends included.
+const ORDER_TAKES: Duration = Duration::from_secs(600);
+
+pub(super) struct Surroundings {
+    modem: Modem,
+    cell: Cell,
+    server: Server,
+    broker: Broker,
+    players: Vec<Player>,
+    playing: bool,
+    /// The opening of the serial port that the gateway holds.
+    port: Option<u64>,
+    filters: Vec<String>,
+    connection: u64,
+    reconnect_at: Option<Instant>,
+    inputs: VecDeque<Input>,
+    orders: Orders,
+    arrived: u64,
+    registrations: u64,
+    updates: u64,
+    deregistrations: u64,
+}
+
+/// The server's orders to dim the lamp.
+struct Orders {
+    every: Option<Duration>,
+    next: Option<Instant>,
+    /// None from here on: what is under way at the end of the play would look like a difference.
+    last: Instant,
+    rng: Rng,
+    given: u64,
+    taken: u64,
+}
+
+impl Surroundings {
+    pub(super) fn new(options: &Options, seed: Seed, now: Instant, wall: UnixTime) -> Self {
+        let modem = crate::lab::modem::Options { wall_clock: Some(wall), ..options.modem.clone() };
+        let mut broker = Broker::new(options.broker);
+        let players = players(seed.child("sensors"), options.period, now);
+        broker.connect(SENSORS, true, now);
+        let wanted: Vec<String> = players.iter().flat_map(Player::subscriptions).collect();
+        broker.subscribe(SENSORS, &wanted, now);
+        broker.connect(GATEWAY, false, now);
+        Self {
+            modem: Modem::new(modem, seed.child("virtual modem"), now),
+            cell: Cell::new(options.cell.clone(), seed.child("cell")),
+            server: Server::new(options.server, seed.child("server")),
+            broker,
+            players,
+            playing: true,
+            port: None,
+            filters: Vec::new(),
+            connection: 0,
+            reconnect_at: None,
+            inputs: VecDeque::new(),
+            orders: Orders {
+                every: options.order_every,
+                next: options.order_every.map(|every| now + every),
+                last: now + options.duration.saturating_sub(ORDER_TAKES),
+                rng: seed.child("orders").rng(),
+                given: 0,
+                taken: 0,
+            },
+            arrived: 0,
+            registrations: 0,
+            updates: 0,
+            deregistrations: 0,
+        }
+    }
+
+    /// Does what the core asks for.
+    pub(super) fn take(&mut self, output: Output, now: Instant, digest: &mut Digest) {
+        match output {
+            Output::OpenPort { generation } => {
+                self.port = Some(generation);
+                self.inputs.push_back(Input::PortOpened { generation });
+            }
+            Output::ClosePort => self.port = None,
+            Output::Bytes(octets) => {
+                digest.add(now, "to modem", &octets);
+                self.modem.handle_input(&octets, now);
+            }
+            Output::Subscribe(filters) => {
+                self.broker.subscribe(GATEWAY, &filters, now);
+                self.filters = filters;
+            }
+            Output::Publish(PublishId(token), message) => {
+                digest.add(now, &message.topic, &message.payload);
+                self.broker.publish(GATEWAY, token, to_broker(message), now);
+            }
+            Output::Acknowledge(handle) if handle.session == self.connection => {
+                self.broker.acknowledge(GATEWAY, handle.packet_id, now);
+            }
+            Output::Acknowledge(_) => {}
+            // The gateway has a modem here: it asks the kernel for nothing.
+            Output::Datagram(_) | Output::Resolve { .. } => {}
+            Output::Event(_) | Output::Stopped => {}
+        }
+    }
+
+    /// The next thing for the core.
+    pub(super) fn poll_input(&mut self, now: Instant, digest: &mut Digest) -> Option<Input> {
+        while self.move_network(now, digest) | self.move_messages(now) {}
+        if let Some(octets) = self.modem.poll_transmit(now) {
+            // Nobody holds the port: the octets are lost, as on a real line.
+            if let Some(generation) = self.port {
+                digest.add(now, "from modem", &octets);
+                self.inputs.push_back(Input::Bytes { generation, octets });
+            }
+        }
+        self.inputs.pop_front()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.modem.handle_timeout(now);
+        self.cell.handle_timeout(now);
+        self.server.handle_timeout(now);
+        self.broker.handle_timeout(now);
+        if self.reconnect_at.is_some_and(|at| now >= at) {
+            self.reconnect_at = None;
+            self.broker.connect(GATEWAY, false, now);
+        }
+        self.orders.give(&mut self.server, now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Deadline> {
+        let playing = self.players.iter().filter(|_| self.playing).map(Player::poll_timeout);
+        Deadline::earliest(
+            [
+                self.modem.poll_timeout(),
+                self.cell.poll_timeout(),
+                self.server.poll_timeout(),
+                self.broker.poll_timeout(),
+                self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
+                self.orders.next.filter(|_| self.playing).map(|at| Deadline::new(at, "order the lamp")),
+            ]
+            .into_iter()
+            .chain(playing),
+        )
+    }
+
+    /// The sensors fall silent, and the server gives no more orders.
+    pub(super) fn stop_playing(&mut self) {
+        self.playing = false;
+        self.orders.next = None;
+    }
+
+    /// What went over the air.
+    pub(super) fn traffic(&self) -> Traffic {
+        *self.cell.traffic()
+    }
+
+    /// Messages that the sensors published.
+    pub(super) fn published(&self) -> u64 {
+        self.players.iter().map(Player::published_total).sum()
+    }
+
+    pub(super) fn add_to(&self, report: &mut Report) {
+        report.arrived = self.arrived;
+        report.registrations = self.registrations;
+        report.updates = self.updates;
+        report.orders = self.orders.given;
+        report.orders_taken = self.orders.taken;
+        if self.deregistrations == 0 {
+            report.failures.push("the server saw no de-registration".into());
+        }
+    }
+
+    /// Where the server's last value of a resource is not the one that was published last.
+    pub(super) fn differences(&self) -> Vec<String> {
+        let Some(registration) = self.server.registrations().next() else {
+            return vec!["nobody is registered at the server".into()];
+        };
+        let mut differences = Vec::new();
+        for player in &self.players {
+            for (resource, published) in player.last() {
+                let path = Path::resource_of(player.kind().object(), 0, *resource);
+                let arrived = registration.value(path);
+                if !arrived.is_some_and(|arrived| is_same(published, arrived)) {
+                    differences
+                        .push(format!("{path}: published {published:?}, but the server has {arrived:?}"));
+                }
+            }
+        }
+        differences
+    }
+
+    /// Between modem, cell and server; false when nothing moved.
+    fn move_network(&mut self, now: Instant, digest: &mut Digest) -> bool {
+        let mut moved = false;
+        while let Some(up) = self.modem.poll_radio() {
+            self.cell.handle_up(up, now);
+            moved = true;
+        }
+        while let Some(network) = self.cell.poll_network() {
+            moved = true;
+            match network {
+                Network::Send { port, to, payload } if to == SERVER => {
+                    digest.add(now, "to server", &payload);
+                    let datagram = Datagram { peer: Peer(public_address(port)), payload };
+                    self.server.handle_datagram(datagram, now);
+                }
+                Network::Resolve { name } => self.cell.handle_resolved(name, vec![SERVER.ip()], now),
+                Network::Send { .. } | Network::Bind(_) | Network::Unbind(_) => {}
+            }
+        }
+        while let Some(outgoing) = self.server.poll_transmit(now) {
+            moved = true;
+            digest.add(now, "from server", &outgoing.datagram.payload);
+            let port = public_port(outgoing.datagram.peer);
+            self.cell.handle_network(port, SERVER, outgoing.datagram.payload, now);
+            self.server.handle_sent(outgoing.id, now);
+        }
+        while let Some(event) = self.server.poll_event() {
+            self.note(event);
+            moved = true;
+        }
+        while let Some(down) = self.cell.poll_down() {
+            self.modem.handle_radio(down, now);
+            moved = true;
+        }
+        moved
+    }
+
+    fn note(&mut self, event: ServerEvent) {
+        match event {
+            ServerEvent::Registered { .. } => self.registrations += 1,
+            ServerEvent::Updated { .. } => self.updates += 1,
+            ServerEvent::Deregistered { .. } => self.deregistrations += 1,
+            ServerEvent::Value(_) => self.arrived += 1,
+            ServerEvent::Finished { outcome: Ok(answer), .. } if answer.code.is_success() => {
+                self.orders.taken += 1
+            }
+            _ => {}
+        }
+    }
+
+    /// Between sensors, broker and gateway; false when nothing moved.
+    fn move_messages(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        for player in self.players.iter_mut().filter(|_| self.playing) {
+            while let Some(message) = player.poll_message(now) {
+                self.broker.publish(SENSORS, 0, message, now);
+                moved = true;
+            }
+        }
+        while let Some((client, event)) = self.broker.poll_event() {
+            moved = true;
+            match client.as_str() {
+                GATEWAY => self.tell_gateway(event, now),
+                _ => self.tell_sensors(event, now),
+            }
+        }
+        moved
+    }
+
+    /// What the gateway's MQTT edge makes of what reaches it.
+    fn tell_gateway(&mut self, event: broker::Event, now: Instant) {
+        self.inputs.push_back(match event {
+            broker::Event::Connected { connection, .. } => {
+                self.connection = connection;
+                self.broker.subscribe(GATEWAY, &self.filters, now);
+                Input::BrokerConnected
+            }
+            broker::Event::Lost => {
+                self.reconnect_at = Some(now + RECONNECT);
+                Input::BrokerLost { reason: "the broker is down".into() }
+            }
+            broker::Event::Message { message, packet_id, .. } => Input::Message {
+                message: from_broker(message),
+                acknowledgement: AckHandle { session: self.connection, packet_id },
+            },
+            broker::Event::Published { token } => Input::Published(PublishId(token)),
+        });
+    }
+
+    fn tell_sensors(&mut self, event: broker::Event, now: Instant) {
+        if let broker::Event::Message { message, packet_id, .. } = event {
+            self.broker.acknowledge(SENSORS, packet_id, now);
+            self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
+        }
+    }
+}
+
+impl Orders {
+    fn give(&mut self, server: &mut Server, now: Instant) {
+        let (Some(every), Some(next)) = (self.every, self.next) else { return };
+        if now < next {
+            return;
+        }
+        if server.registrations().next().is_none() {
+            self.next = Some(now + every);
+            return;
+        }
+        self.next = Some(now + every).filter(|next| *next < self.last);
+        self.given += 1;
+        let level = self.rng.number() % 101;
+        let path = Path::resource_of(3416, 0, 1);
+        let command = Command::Write { path, values: level.to_string(), format: None };
+        server.command(Order { endpoint: None, command }, now);
+    }
+}
+
+fn public_address(port: PortId) -> SocketAddr {
+    // The world does not live long enough to use up the carrier's ports; then they come round.
+    let number = FIRST_PUBLIC_PORT + port.0 % (u32::from(u16::MAX) - FIRST_PUBLIC_PORT);
+    SocketAddr::new(CARRIER, u16::try_from(number).unwrap_or(u16::MAX))
+}
+
+fn public_port(peer: Peer) -> PortId {
+    PortId(u32::from(peer.0.port()).saturating_sub(FIRST_PUBLIC_PORT))
+}
+
+fn to_broker(message: Message) -> broker::Message {
+    broker::Message { topic: message.topic, payload: message.payload, retain: message.retain }
+}
+
+fn from_broker(message: broker::Message) -> Message {
+    Message { topic: message.topic, payload: message.payload, retain: message.retain }
+}
+
+/// A value is what was published, whatever numeric type the registry gives it.
+fn is_same(published: &Reading, arrived: &Value) -> bool {
+    match (published, arrived) {
+        (Reading::Boolean(published), Value::Boolean(arrived)) => published == arrived,
+        (Reading::Number(published), Value::Float(arrived)) => published == arrived,
+        (Reading::Number(published), Value::Integer(arrived)) => *published == *arrived as f64,
+        (Reading::Number(published), Value::Unsigned(arrived)) => *published == *arrived as f64,
+        _ => false,
+    }
+}

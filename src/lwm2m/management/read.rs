@@ -1,0 +1,109 @@
+//! Read, Observe and Discover (LwM2M Core 1.1.1 §6.3.1, §6.3.2, §6.4.1).
+
+use std::collections::BTreeMap;
+
+use super::{Decision, View};
+use crate::coap::{Code, Request, Response};
+use crate::lwm2m::codecs::link::{self, Link, Present};
+use crate::lwm2m::codecs::{self, Format};
+use crate::lwm2m::path::Path;
+use crate::lwm2m::value::{Content, Entry, ValueType};
+
+/// Observe option: take up an observation (RFC 7641 §2).
+const REGISTER: u32 = 0;
+
+/// What a path shows now in this format; the answer to a Read, and the body of a notification.
+pub fn representation(view: View<'_>, path: Path, format: Format) -> Response {
+    let body = view.readable(path).and_then(|entries| {
+        // What is in the tree has a form in every multi-value format; a value that has none is our fault.
+        codecs::encode(format, path, &entries).map_err(|error| match error {
+            codecs::CodecError::NotOneValue { .. } | codecs::CodecError::NotOpaque(_) => Code::NOT_ACCEPTABLE,
+            _ => Code::INTERNAL_SERVER_ERROR,
+        })
+    });
+    match body {
+        Ok(payload) => Response::content(format.number(), payload),
+        Err(code) => Response::new(code),
+    }
+}
+
+impl View<'_> {
+    pub(super) fn read(self, path: Path, request: &Request) -> Result<Decision, Code> {
+        let asked = request.accept.map(|number| Format::from_number(number).ok_or(Code::NOT_ACCEPTABLE));
+        // What is not there or not readable is said before what is wrong with the format.
+        if asked == Some(Ok(Format::Link)) {
+            return self.discover(path).map(Decision::Answer);
+        }
+        self.readable(path)?;
+        let format = asked.unwrap_or_else(|| Ok(self.default_format(path)))?;
+        let response = representation(self, path, format);
+        if request.observe == Some(REGISTER) && response.code.is_success() {
+            return Ok(Decision::Observe { response, path, format });
+        }
+        Ok(Decision::Answer(response))
+    }
+
+    /// The readable resources at and below a path, with their values (RD-04).
+    fn readable(self, path: Path) -> Result<Vec<Entry>, Code> {
+        if let (Some(object), Some(resource)) = (path.object(), path.resource()) {
+            let operations = self.model.resource(object, resource).map(|definition| definition.operations);
+            let whole = Path::resource_of(object, path.instance().unwrap_or_default(), resource);
+            if operations.is_some_and(|operations| !operations.is_readable()) && self.is_present(whole) {
+                return Err(Code::METHOD_NOT_ALLOWED);
+            }
+        }
+        // A resource without a value is as good as absent (RD-07).
+        if !self.tree.exists(path) {
+            return Err(Code::NOT_FOUND);
+        }
+        let mut entries = self.tree.entries(path);
+        entries.retain(|entry| {
+            let (object, resource) = (entry.path.object(), entry.path.resource());
+            let definition = object.zip(resource).and_then(|(object, id)| self.model.resource(object, id));
+            definition.is_some_and(|definition| definition.operations.is_readable())
+        });
+        Ok(entries)
+    }
+
+    /// Text for one value, octets for one Opaque value, TLV for the rest (RD-02, RD-03).
+    fn default_format(self, path: Path) -> Format {
+        let (Some(object), Some(resource)) = (path.object(), path.resource()) else { return Format::Tlv };
+        match self.model.resource(object, resource) {
+            Some(definition) if definition.multiple && path.depth() == 3 => Format::Tlv,
+            Some(definition) if definition.value_type == ValueType::Opaque => Format::Opaque,
+            _ => Format::Text,
+        }
+    }
+
+    /// Everything present, readable or not (DSC-02); no attributes, as none can be written.
+    fn discover(self, path: Path) -> Result<Response, Code> {
+        self.expect_present(path)?;
+        if path.depth() > 3 {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
+        let present = self.present(path);
+        let mut links = link::discover(path, &present, self.model, |_| vec![]);
+        if links.is_empty() {
+            links.push(Link::to(path));
+        }
+        Ok(Response::content(Format::Link.number(), link::encode(&links)))
+    }
+
+    /// The resources at and below a path in order, with or without a value.
+    fn present(self, path: Path) -> Vec<Present> {
+        let instance_of =
+            |path: Path| Path::instance_of(path.object().unwrap_or(0), path.instance().unwrap_or(0));
+        let above = if path.depth() < 3 { path } else { instance_of(path) };
+        let mut found = BTreeMap::new();
+        for instance in self.tree.instances(above) {
+            let valueless = self.valueless(instance.object().unwrap_or_default());
+            found.extend(valueless.into_iter().filter_map(|id| instance.child(id)).map(|path| (path, None)));
+        }
+        found.extend(self.tree.entries(above).into_iter().map(|entry| match entry.content {
+            Content::Single(_) => (entry.path, None),
+            Content::Multiple(values) => (entry.path, Some(values.into_iter().map(|(id, _)| id).collect())),
+        }));
+        let below = found.into_iter().filter(|(at, _)| path.covers(*at));
+        below.map(|(path, instances)| Present { path, instances }).collect()
+    }
+}

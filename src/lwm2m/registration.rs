@@ -1,0 +1,541 @@
+//! One server account's registration: Register, Update, De-register and what to do when they fail
+//! (LwM2M Core 1.1.1 §6.2).
+//!
+//! ```text
+//!            link up and time to try        2.01
+//!   Idle ────────────────────────► Registering ────► Registered ◄───────┐
+//!    ▲  ▲                               │              │  │  │          │ 2.04
+//!    │  └── after a growing delay ──────┘              │  │  └──► Updating
+//!    │               any failure                       │  │            │
+//!    ├── lifetime over, address changed ───────────────┘  │            │
+//!    └── at once, when an Update fails in any way ────────│────────────┘
+//!   Deregistering ◄──────── shutdown ─────────────────────┘
+//!        └────► Closed
+//! ```
+//!
+//! Answers to the server's requests and notifications are made elsewhere; they go on whatever the state (REG-19).
+
+use std::time::{Duration, Instant};
+
+use super::model::Version;
+use super::path::Path;
+use super::tree::Shape;
+use crate::clock::Deadline;
+use crate::coap::{Action, Code, ExchangeId, Failure, Method, Priority, Request, Response};
+use crate::net::Peer;
+use crate::seed::Rng;
+
+/// Content-Format of the link list.
+const LINK_FORMAT: u16 = 40;
+
+/// How long to wait between attempts to register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// After the first failure; doubled with each further one (RTY-01).
+    pub first: Duration,
+    /// Longest wait; also after 4.03, where haste is of no use (RTY-05).
+    pub longest: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(60), longest: Duration::from_secs(3600) }
+    }
+}
+
+/// What the account says of itself when it registers, as it is now.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Endpoint name.
+    pub endpoint: &'a str,
+    /// Version of the enabler.
+    pub version: Version,
+    /// /1/x/1, in seconds.
+    pub lifetime_secs: u32,
+    /// /1/x/7.
+    pub binding: &'a str,
+    /// Which set of instances the link list shows.
+    pub shape: Shape,
+    /// New instances still gather: no Update for their sake yet.
+    pub gathering: bool,
+    /// An Update leaves this long before the lifetime ends (UPD-05).
+    pub margin: Duration,
+    /// Datagrams can be carried.
+    pub link_up: bool,
+}
+
+/// What a request to the server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A new registration: the server forgets all that it knew of us.
+    Register,
+    /// The registration is to live on.
+    Update {
+        /// The cause.
+        why: &'static str,
+    },
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Registered anew.
+    Registered,
+    /// The registration lives on.
+    Updated,
+    /// Not registered; the next attempt follows after `retry_in`.
+    Failed {
+        /// In words.
+        why: String,
+        /// Zero after a failed Update: a Register follows at once (UPD-07).
+        retry_in: Duration,
+    },
+    /// De-registered, or as good as (DER-01).
+    Deregistered,
+}
+
+/// A registration that the server keeps for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Registration {
+    /// Every segment of it, used as it came (REG-16).
+    location: Vec<String>,
+    /// When the last successful Register or Update was made; the server counts from a little later.
+    since: Instant,
+    announced: Announced,
+}
+
+/// What the server was told last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Announced {
+    lifetime_secs: u32,
+    binding: String,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Open {
+    exchange: ExchangeId,
+    since: Instant,
+    announces: Announced,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// `None`: try as soon as the link is up.
+    Idle {
+        not_before: Option<Instant>,
+    },
+    Registering {
+        open: Open,
+    },
+    Registered {
+        registration: Registration,
+    },
+    Updating {
+        registration: Registration,
+        open: Open,
+    },
+    Deregistering {
+        exchange: ExchangeId,
+    },
+    Closed,
+}
+
+/// One server account.
+#[derive(Debug)]
+pub struct Account {
+    /// Short Server ID.
+    pub short_server_id: u16,
+    /// Its instance of object 1.
+    pub server: Path,
+    peer: Option<Peer>,
+    /// Path of the server URI, in front of `/rd` (REG-02).
+    uri_path: Vec<String>,
+    /// Query of the server URI.
+    uri_query: Vec<String>,
+    retry: Retry,
+    state: State,
+    /// Attempts that failed in a row.
+    failures: u32,
+    /// The server itself refused the last attempt; a better link changes nothing about that.
+    refused: bool,
+    /// Why an Update is wanted beyond what changed.
+    wanted: Option<&'static str>,
+    chance: Rng,
+}
+
+impl Account {
+    /// An account that has not registered yet. `uri` is that of the server, whose address is `peer` once known.
+    pub fn new(
+        (short_server_id, server): (u16, Path),
+        uri: &str,
+        peer: Option<Peer>,
+        retry: Retry,
+        chance: Rng,
+    ) -> Self {
+        let (uri_path, uri_query) = path_and_query(uri);
+        let state = State::Idle { not_before: None };
+        Self {
+            short_server_id,
+            server,
+            peer,
+            uri_path,
+            uri_query,
+            retry,
+            state,
+            failures: 0,
+            refused: false,
+            wanted: None,
+            chance,
+        }
+    }
+
+    /// Where the server is, once known.
+    pub const fn peer(&self) -> Option<Peer> {
+        self.peer
+    }
+
+    /// The server keeps a registration for us.
+    pub const fn is_registered(&self) -> bool {
+        matches!(self.state, State::Registered { .. } | State::Updating { .. })
+    }
+
+    /// Registered, and no Update is under way.
+    pub const fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Registered { .. })
+    }
+
+    /// The server knew us at this time at the latest.
+    pub fn known_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Registered { registration } | State::Updating { registration, .. } => {
+                Some(registration.since)
+            }
+            _ => None,
+        }
+    }
+
+    /// Nothing more will come from here.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// The location that the server gave, with a slash before each segment.
+    pub fn location(&self) -> Option<String> {
+        let (State::Registered { registration } | State::Updating { registration, .. }) = &self.state else {
+            return None;
+        };
+        Some(registration.location.iter().map(|segment| format!("/{segment}")).collect())
+    }
+
+    /// When the registration ends unless an Update comes before (REG-27).
+    pub fn expires(&self) -> Option<Instant> {
+        let (State::Registered { registration } | State::Updating { registration, .. }) = &self.state else {
+            return None;
+        };
+        Some(registration.expires())
+    }
+
+    /// The state in words, for the status.
+    pub const fn state(&self) -> &'static str {
+        match self.state {
+            State::Idle { .. } => "not registered",
+            State::Registering { .. } => "registering",
+            State::Registered { .. } => "registered",
+            State::Updating { .. } => "updating",
+            State::Deregistering { .. } => "de-registering",
+            State::Closed => "closed",
+        }
+    }
+
+    /// This exchange is the account's.
+    pub fn owns(&self, exchange: ExchangeId) -> bool {
+        self.open_exchange() == Some(exchange)
+    }
+
+    /// An Update is to be sent although nothing changed (UPD-04).
+    pub const fn want_update(&mut self, why: &'static str) {
+        self.wanted = Some(why);
+    }
+
+    /// The server has this address from now on. Another one than before needs a new Register (REG-28).
+    pub fn set_peer(&mut self, peer: Peer) -> Option<Action> {
+        if self.peer == Some(peer) {
+            return None;
+        }
+        self.peer = Some(peer);
+        self.start_over()
+    }
+
+    /// The server cannot know us any more (REG-29): Register as soon as possible.
+    pub fn start_over(&mut self) -> Option<Action> {
+        if matches!(self.state, State::Deregistering { .. } | State::Closed) {
+            return None;
+        }
+        let abandoned = self.abandon();
+        self.failures = 0;
+        self.state = State::Idle { not_before: None };
+        abandoned
+    }
+
+    /// The link is back: what is open was not waiting for the server while it was away, and a server that could
+    /// not be reached is tried again.
+    pub fn link_is_back(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Idle { not_before } if !self.refused => *not_before = None,
+            State::Registering { open } | State::Updating { open, .. } => open.since = now,
+            _ => {}
+        }
+    }
+
+    /// Ends the account: De-register if there is a registration and it can be told, else close at once (DER-04).
+    pub fn stop(&mut self, link_up: bool, exchange: ExchangeId) -> Vec<Action> {
+        let mut actions = Vec::from_iter(self.abandon());
+        match (std::mem::replace(&mut self.state, State::Closed), self.peer) {
+            (State::Registered { registration } | State::Updating { registration, .. }, Some(peer))
+                if link_up =>
+            {
+                let request = Request::new(Method::Delete, registration.location);
+                actions.push(Action::Request { exchange, peer, request, priority: Priority::Registration });
+                self.state = State::Deregistering { exchange };
+            }
+            _ => {}
+        }
+        actions
+    }
+
+    /// Ends the account without a word.
+    pub fn close(&mut self) -> Option<Action> {
+        let abandoned = self.abandon();
+        self.state = State::Closed;
+        abandoned
+    }
+
+    /// What is to be asked of the server now, if anything. `links` makes the link list, if it is needed.
+    pub fn poll(
+        &mut self,
+        facts: Facts<'_>,
+        exchange: ExchangeId,
+        links: impl FnOnce() -> Vec<u8>,
+        now: Instant,
+    ) -> Option<(Step, Action)> {
+        if !facts.link_up {
+            return None;
+        }
+        let peer = self.peer?;
+        let open = || Open { exchange, since: now, announces: facts.announced() };
+        let (step, request) = match &self.state {
+            State::Idle { not_before } if not_before.is_some_and(|at| at > now) => return None,
+            State::Registered { registration } if registration.expires() > now => {
+                let why = self.update_reason(registration, facts, now)?;
+                let open = open();
+                let request = registration.update_request(&open.announces, links);
+                let registration = registration.clone();
+                self.state = State::Updating { registration, open };
+                (Step::Update { why }, request)
+            }
+            State::Idle { .. } | State::Registered { .. } => {
+                self.state = State::Registering { open: open() };
+                (Step::Register, self.register_request(facts, links()))
+            }
+            _ => return None,
+        };
+        // Either of them tells all that there is to tell.
+        self.wanted = None;
+        Some((step, Action::Request { exchange, peer, request, priority: Priority::Registration }))
+    }
+
+    /// The answer to an own request.
+    pub fn handle_response(&mut self, response: Response, now: Instant) -> Option<Outcome> {
+        match std::mem::replace(&mut self.state, State::Idle { not_before: None }) {
+            State::Registering { open } if response.code.is_success() => {
+                if response.location_path.is_empty() {
+                    return Some(self.refused(
+                        "answer to the Register without a location".into(),
+                        false,
+                        now,
+                    ));
+                }
+                self.failures = 0;
+                let registration = Registration {
+                    location: response.location_path,
+                    since: open.since,
+                    announced: open.announces,
+                };
+                self.state = State::Registered { registration };
+                Some(Outcome::Registered)
+            }
+            State::Registering { .. } => {
+                let forbidden = response.code == Code::FORBIDDEN;
+                Some(self.refused(format!("Register was answered {}", response.code), forbidden, now))
+            }
+            State::Updating { registration, open } if response.code.is_success() => {
+                let registration =
+                    Registration { since: open.since, announced: open.announces, ..registration };
+                self.state = State::Registered { registration };
+                Some(Outcome::Updated)
+            }
+            State::Updating { .. } => {
+                let why = format!("Update was answered {}", response.code);
+                Some(Outcome::Failed { why, retry_in: Duration::ZERO })
+            }
+            State::Deregistering { .. } => {
+                self.state = State::Closed;
+                Some(Outcome::Deregistered)
+            }
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// An own request had no proper end.
+    pub fn handle_failure(&mut self, why: Failure, now: Instant) -> Option<Outcome> {
+        match std::mem::replace(&mut self.state, State::Idle { not_before: None }) {
+            State::Registering { .. } => {
+                self.refused = false;
+                Some(self.failed(format!("Register: {why}"), false, now))
+            }
+            State::Updating { .. } => {
+                Some(Outcome::Failed { why: format!("Update: {why}"), retry_in: Duration::ZERO })
+            }
+            State::Deregistering { .. } => {
+                self.state = State::Closed;
+                Some(Outcome::Deregistered)
+            }
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// When [`Self::poll`] will have something by the clock alone.
+    pub fn poll_timeout(&self, facts: Facts<'_>) -> Option<Deadline> {
+        if !facts.link_up || self.peer.is_none() {
+            return None;
+        }
+        match &self.state {
+            State::Idle { not_before } => Some(Deadline::new((*not_before)?, "registration attempt")),
+            State::Registered { registration } => {
+                Some(Deadline::new(registration.update_at(facts.margin), "registration update"))
+            }
+            _ => None,
+        }
+    }
+
+    fn update_reason(
+        &self,
+        registration: &Registration,
+        facts: Facts<'_>,
+        now: Instant,
+    ) -> Option<&'static str> {
+        let announced = &registration.announced;
+        if self.wanted.is_some() {
+            return self.wanted;
+        }
+        if announced.lifetime_secs != facts.lifetime_secs {
+            return Some("lifetime changed");
+        }
+        if announced.binding != facts.binding {
+            return Some("binding changed");
+        }
+        if announced.shape != facts.shape && !facts.gathering {
+            return Some("object instances changed");
+        }
+        (registration.update_at(facts.margin) <= now).then_some("lifetime")
+    }
+
+    /// The order of the queries means nothing (REG-09).
+    fn register_request(&self, facts: Facts<'_>, links: Vec<u8>) -> Request {
+        let mut query = self.uri_query.clone();
+        query.push(format!("lwm2m={}", facts.version));
+        query.push(format!("ep={}", facts.endpoint));
+        query.push(format!("lt={}", facts.lifetime_secs));
+        query.push(format!("b={}", facts.binding));
+        let path = self.uri_path.iter().cloned().chain(["rd".to_owned()]).collect();
+        Request {
+            query,
+            content_format: Some(LINK_FORMAT),
+            payload: links,
+            ..Request::new(Method::Post, path)
+        }
+    }
+
+    fn refused(&mut self, why: String, patient: bool, now: Instant) -> Outcome {
+        self.refused = true;
+        self.failed(why, patient, now)
+    }
+
+    /// An attempt to register failed: the next one later, and later each time (RTY-10: never two clients in step).
+    fn failed(&mut self, why: String, patient: bool, now: Instant) -> Outcome {
+        let doubled = self.retry.first.saturating_mul(1 << self.failures.min(20));
+        let delay = if patient { self.retry.longest } else { doubled.min(self.retry.longest) };
+        let retry_in = self.chance.between(delay.mul_f64(0.75), delay.mul_f64(1.25));
+        self.failures = self.failures.saturating_add(1);
+        self.state = State::Idle { not_before: Some(now + retry_in) };
+        Outcome::Failed { why, retry_in }
+    }
+
+    const fn open_exchange(&self) -> Option<ExchangeId> {
+        match &self.state {
+            State::Registering { open } | State::Updating { open, .. } => Some(open.exchange),
+            State::Deregistering { exchange } => Some(*exchange),
+            _ => None,
+        }
+    }
+
+    fn abandon(&self) -> Option<Action> {
+        self.open_exchange().map(|exchange| Action::Abandon { exchange })
+    }
+}
+
+impl Registration {
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.announced.lifetime_secs))
+    }
+
+    fn expires(&self) -> Instant {
+        self.since + self.lifetime()
+    }
+
+    /// Early enough to arrive before expiry; half-way if the lifetime leaves no better time (UPD-05).
+    fn update_at(&self, margin: Duration) -> Instant {
+        let lifetime = self.lifetime();
+        self.since + lifetime.saturating_sub(margin).max(lifetime / 2)
+    }
+
+    /// Names only what changed since the last success (UPD-01, UPD-02); the link list is whole or absent.
+    fn update_request(&self, news: &Announced, links: impl FnOnce() -> Vec<u8>) -> Request {
+        let mut request = Request::new(Method::Post, self.location.clone());
+        if news.lifetime_secs != self.announced.lifetime_secs {
+            request.query.push(format!("lt={}", news.lifetime_secs));
+        }
+        if news.binding != self.announced.binding {
+            request.query.push(format!("b={}", news.binding));
+        }
+        if news.shape != self.announced.shape {
+            request.content_format = Some(LINK_FORMAT);
+            request.payload = links();
+        }
+        request
+    }
+}
+
+impl Facts<'_> {
+    fn announced(&self) -> Announced {
+        Announced { lifetime_secs: self.lifetime_secs, binding: self.binding.to_owned(), shape: self.shape }
+    }
+}
+
+/// `coap://host:5683/a/b?x=1&y` gives `[a, b]` and `[x=1, y]` (RFC 7252 §6.4, without percent-encoding).
+fn path_and_query(uri: &str) -> (Vec<String>, Vec<String>) {
+    let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let (before_query, query) = after_scheme.split_once('?').unwrap_or((after_scheme, ""));
+    let path = before_query.split_once('/').map_or("", |(_, path)| path);
+    let parts = |text: &str, separator| {
+        text.split(separator).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    (parts(path, '/'), parts(query, '&'))
+}

@@ -1,0 +1,247 @@
+//! The resource tree: which object instances there are, what their resources hold, and when that last changed.
+//!
+//! Knows no rights, types or servers: what comes here was judged before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::path::Path;
+use super::value::{Content, Entry, Value};
+
+/// Counts changes of values, so that "changed since" is one comparison. 0 comes before every change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision(pub u64);
+
+/// Counts changes of the set of object instances (what a registration lists).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Shape(pub u64);
+
+/// All object instances and resources of this client.
+///
+/// Every look-up and change costs the depth of a balanced tree, whatever the number of instances; walking a
+/// sub-tree costs its own size.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    instances: BTreeSet<Path>,
+    resources: BTreeMap<Path, Stored>,
+    revision: Revision,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    content: Content,
+    revision: Revision,
+}
+
+impl Tree {
+    /// Makes an object instance; false if it was there.
+    pub fn add_instance(&mut self, instance: Path) -> bool {
+        debug_assert_eq!(instance.depth(), 2);
+        let new = self.instances.insert(instance);
+        if new {
+            self.shape.0 += 1;
+        }
+        new
+    }
+
+    /// Sets a resource and makes its instance as needed; true if the content differs from the one before.
+    pub fn set(&mut self, resource: Path, content: Content) -> bool {
+        let Some(instance) = resource.parent() else { return false };
+        self.add_instance(instance);
+        if self.resources.get(&resource).is_some_and(|stored| stored.content == content) {
+            return false;
+        }
+        self.revision.0 += 1;
+        self.resources.insert(resource, Stored { content, revision: self.revision });
+        true
+    }
+
+    /// Sets a resource whose change is no news to anyone, such as a clock.
+    pub fn set_silently(&mut self, resource: Path, content: Content) {
+        let Some(instance) = resource.parent() else { return };
+        self.add_instance(instance);
+        let revision = self.revision_of(resource).unwrap_or_default();
+        self.resources.insert(resource, Stored { content, revision });
+    }
+
+    /// Takes a resource away; true if it was there.
+    pub fn remove(&mut self, resource: Path) -> bool {
+        let was_there = self.resources.remove(&resource).is_some();
+        if was_there {
+            self.revision.0 += 1;
+        }
+        was_there
+    }
+
+    /// What a resource holds.
+    pub fn content(&self, resource: Path) -> Option<&Content> {
+        self.resources.get(&resource).map(|stored| &stored.content)
+    }
+
+    /// The value of a single-instance resource, or of one resource instance.
+    pub fn value(&self, path: Path) -> Option<&Value> {
+        match (path.resource_instance(), self.content(resource_of(path)?)?) {
+            (None, Content::Single(value)) => Some(value),
+            (Some(wanted), Content::Multiple(values)) => {
+                values.iter().find_map(|(id, value)| (*id == wanted).then_some(value))
+            }
+            _ => None,
+        }
+    }
+
+    /// The resources at and below a path in order; for a resource instance that one value alone.
+    pub fn entries(&self, path: Path) -> Vec<Entry> {
+        if let Some(id) = path.resource_instance() {
+            let Some(resource) = path.parent() else { return vec![] };
+            let value = self.value(path).cloned();
+            return value
+                .map(|value| Entry { path: resource, content: Content::Multiple(vec![(id, value)]) })
+                .into_iter()
+                .collect();
+        }
+        let below = self.resources.range(path..).take_while(|(at, _)| path.covers(**at));
+        below.map(|(at, stored)| Entry { path: *at, content: stored.content.clone() }).collect()
+    }
+
+    /// The object instances at and below a path (root, object or instance) in order.
+    pub fn instances(&self, path: Path) -> impl Iterator<Item = Path> + '_ {
+        self.instances.range(path..).copied().take_while(move |at| path.covers(*at))
+    }
+
+    /// There is such an object (with an instance), instance, resource or resource instance.
+    pub fn exists(&self, path: Path) -> bool {
+        match path.depth() {
+            0 => true,
+            1 => self.instances(path).next().is_some(),
+            2 => self.instances.contains(&path),
+            3 => self.resources.contains_key(&path),
+            _ => self.value(path).is_some(),
+        }
+    }
+
+    /// The last change of a resource, or of the resource that a resource instance belongs to.
+    pub fn revision_of(&self, path: Path) -> Option<Revision> {
+        self.resources.get(&resource_of(path)?).map(|stored| stored.revision)
+    }
+
+    /// Something at or below the path changed after `since`.
+    pub fn changed_since(&self, path: Path, since: Revision) -> bool {
+        let Some(resource) = resource_of(path) else {
+            let mut below = self.resources.range(path..).take_while(|(at, _)| path.covers(**at));
+            return below.any(|(_, stored)| stored.revision > since);
+        };
+        self.revision_of(resource).is_some_and(|revision| revision > since)
+    }
+
+    /// The newest change of any value.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The newest change of the set of instances.
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Number of resources, for a bound on it.
+    pub fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// No resource at all.
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+}
+
+/// The resource that a path names or lies in.
+fn resource_of(path: Path) -> Option<Path> {
+    match path.depth() {
+        3 => Some(path),
+        4 => path.parent(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    fn single(number: i64) -> Content {
+        Content::Single(Value::Integer(number))
+    }
+
+    #[test]
+    fn only_a_different_content_is_a_change() {
+        let mut tree = Tree::default();
+        assert!(tree.set(path("/9/0/1"), single(1)));
+        let before = tree.revision();
+        assert!(!tree.set(path("/9/0/1"), single(1)));
+        assert!(!tree.changed_since(path("/9"), before));
+        assert!(tree.set(path("/9/0/1"), single(2)));
+        assert!(tree.changed_since(path("/9"), before) && tree.changed_since(path("/9/0/1"), before));
+        assert!(!tree.changed_since(path("/10"), before));
+    }
+
+    #[test]
+    fn silent_sets_are_read_but_are_no_change() {
+        let mut tree = Tree::default();
+        tree.set(path("/3/0/13"), single(1));
+        let before = tree.revision();
+        tree.set_silently(path("/3/0/13"), single(2));
+        assert_eq!(tree.content(path("/3/0/13")), Some(&single(2)));
+        assert!(!tree.changed_since(path("/3"), before));
+    }
+
+    #[test]
+    fn shape_changes_with_instances_alone() {
+        let mut tree = Tree::default();
+        tree.set(path("/9/0/1"), single(1));
+        let shape = tree.shape();
+        tree.set(path("/9/0/2"), single(1));
+        assert_eq!(tree.shape(), shape);
+        tree.set(path("/9/1/1"), single(1));
+        assert_ne!(tree.shape(), shape);
+        assert_eq!(tree.instances(path("/9")).collect::<Vec<_>>(), [path("/9/0"), path("/9/1")]);
+    }
+
+    #[test]
+    fn entries_are_those_under_the_path_and_no_neighbours() {
+        let mut tree = Tree::default();
+        for at in ["/3/0/1", "/9/0/1", "/9/0/2", "/9/1/1", "/10/0/1"] {
+            tree.set(path(at), single(1));
+        }
+        let under =
+            |at| tree.entries(path(at)).iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
+        assert_eq!(under("/9"), ["/9/0/1", "/9/0/2", "/9/1/1"]);
+        assert_eq!(under("/9/0"), ["/9/0/1", "/9/0/2"]);
+        assert_eq!(under("/9/0/2"), ["/9/0/2"]);
+        assert!(under("/8").is_empty());
+    }
+
+    #[test]
+    fn resource_instances_are_found_singly() {
+        let mut tree = Tree::default();
+        let values = vec![(0, Value::Integer(7)), (4, Value::Integer(8))];
+        tree.set(path("/3/0/6"), Content::Multiple(values));
+        assert_eq!(tree.value(path("/3/0/6/4")), Some(&Value::Integer(8)));
+        assert!(tree.value(path("/3/0/6")).is_none() && !tree.exists(path("/3/0/6/1")));
+        let one = tree.entries(path("/3/0/6/4"));
+        assert_eq!(one[0].content, Content::Multiple(vec![(4, Value::Integer(8))]));
+    }
+
+    #[test]
+    fn an_instance_may_stand_without_resources() {
+        let mut tree = Tree::default();
+        assert!(tree.add_instance(path("/3303/4")) && !tree.add_instance(path("/3303/4")));
+        assert!(
+            tree.exists(path("/3303"))
+                && tree.exists(path("/3303/4"))
+                && tree.entries(path("/3303")).is_empty()
+        );
+    }
+}

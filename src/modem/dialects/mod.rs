@@ -1,0 +1,3 @@
+//! One file per modem family.
+
+pub mod quectel_bg9x;

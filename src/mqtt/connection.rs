@@ -1,0 +1,256 @@
+//! One connection, from TCP to its loss: rumqttc polled in a task of its own, and what is under way on it.
+
+use std::collections::VecDeque;
+
+use rumqttc::{
+    AsyncClient, ConnectionError, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, StateError,
+    SubscribeFilter, SubscribeReasonCode, mqttbytes,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::ledger::{IDENTIFIERS, Ledger};
+use super::{AckHandle, MAX_PACKET_OCTETS, Settings};
+use crate::bridge::message::{Message, PublishId};
+
+/// Requests that rumqttc holds for us: a full window of publishes, the broker's window of acknowledgements (20 with
+/// mosquitto), a SUBSCRIBE.
+const REQUESTS: usize = 64;
+/// Notices that wait until the task takes them; then rumqttc is not polled, and TCP holds the broker back.
+const NOTICES: usize = 64;
+/// Publishes that wait for the window; a further one fails at once.
+const MAX_WAITING: usize = 256;
+/// TCP, CONNECT and every flush must be through within this.
+const CONNECT_WITHIN_SECS: u64 = 10;
+/// Fixed header, length of the topic, packet identifier.
+const PUBLISH_OVERHEAD_OCTETS: usize = 5 + 2 + 2;
+
+/// One connection.
+pub struct Connection {
+    session: u64,
+    client: AsyncClient,
+    notices: mpsc::Receiver<Notice>,
+    /// Ends with the connection.
+    _poller: JoinSet<()>,
+    ledger: Ledger,
+    waiting: VecDeque<(PublishId, Message)>,
+    /// Packet identifiers to acknowledge, oldest first.
+    acks: VecDeque<u16>,
+}
+
+/// What matters of what rumqttc tells.
+#[derive(Debug)]
+pub enum Notice {
+    /// CONNACK.
+    Connected { present: bool },
+    /// PUBLISH.
+    Arrived(Message, AckHandle),
+    /// SUBACK: for each filter whether it was granted.
+    Subscribed(Vec<bool>),
+    /// One of our PUBLISH packets has left.
+    Sent { packet_id: u16 },
+    /// PUBACK.
+    Confirmed { packet_id: u16 },
+    /// The end.
+    Lost(Loss),
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loss {
+    /// The broker sent a packet that is larger than we take.
+    TooLarge {
+        /// Size of the packet.
+        octets: usize,
+    },
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Connection {
+    /// Starts to connect. `clean` makes the broker forget our session first.
+    pub fn open(settings: &Settings, session: u64, clean: bool) -> Self {
+        let mut options =
+            MqttOptions::new(settings.client_id.as_str(), settings.host.as_str(), settings.port);
+        options
+            .set_keep_alive(settings.keep_alive)
+            .set_clean_session(clean)
+            .set_manual_acks(true)
+            .set_inflight(IDENTIFIERS)
+            .set_max_packet_size(MAX_PACKET_OCTETS, MAX_PACKET_OCTETS);
+        if let Some(credentials) = &settings.credentials {
+            options.set_credentials(credentials.user.as_str(), credentials.password.as_str());
+        }
+        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS);
+        event_loop.network_options.set_connection_timeout(CONNECT_WITHIN_SECS);
+        let (sender, notices) = mpsc::channel(NOTICES);
+        let mut poller = JoinSet::new();
+        poller.spawn(poll(event_loop, session, sender));
+        Self {
+            session,
+            client,
+            notices,
+            _poller: poller,
+            ledger: Ledger::default(),
+            waiting: VecDeque::new(),
+            acks: VecDeque::new(),
+        }
+    }
+
+    /// The next notice. The future may be dropped at any time.
+    pub async fn notice(&mut self) -> Notice {
+        let gone = || Notice::Lost(Loss::Other("the MQTT client ended".to_owned()));
+        self.notices.recv().await.unwrap_or_else(gone)
+    }
+
+    /// Subscribes to all of these with one packet.
+    ///
+    /// # Errors
+    /// rumqttc takes no more requests.
+    pub fn subscribe(&self, filters: &[String]) -> Result<(), String> {
+        let filter = |filter: &String| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce);
+        self.client.try_subscribe_many(filters.iter().map(filter)).map_err(|error| error.to_string())
+    }
+
+    /// Publishes when there is room.
+    ///
+    /// # Errors
+    /// It cannot be published on this connection, in words.
+    pub fn publish(&mut self, id: PublishId, message: Message) -> Result<(), String> {
+        // rumqttc would send it, fail, and end the connection.
+        if message.topic.len() + message.payload.len() + PUBLISH_OVERHEAD_OCTETS > MAX_PACKET_OCTETS {
+            return Err(format!("the message is larger than {MAX_PACKET_OCTETS} octets"));
+        }
+        if !rumqttc::valid_topic(&message.topic) {
+            return Err(format!("{:?} is no topic to publish to", message.topic));
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            return Err(format!("{MAX_WAITING} messages are waiting for the broker already"));
+        }
+        self.waiting.push_back((id, message));
+        Ok(())
+    }
+
+    /// Acknowledges a message of this connection; a handle of another one is void.
+    pub fn acknowledge(&mut self, handle: AckHandle) {
+        if handle.session == self.session && handle.packet_id != 0 {
+            self.acks.push_back(handle.packet_id);
+        }
+    }
+
+    /// Hands to rumqttc what it takes of what is waiting; the rest is tried again next time.
+    pub fn push(&mut self) {
+        while let Some(packet_id) = self.acks.front() {
+            let mut publish = Publish::new("", QoS::AtLeastOnce, vec![]);
+            publish.pkid = *packet_id;
+            if self.client.try_ack(&publish).is_err() {
+                return;
+            }
+            self.acks.pop_front();
+        }
+        while self.ledger.has_room() {
+            let Some((id, message)) = self.waiting.pop_front() else { return };
+            let Message { topic, payload, retain } = &message;
+            if self.client.try_publish(topic, QoS::AtLeastOnce, *retain, payload.clone()).is_err() {
+                return self.waiting.push_front((id, message));
+            }
+            self.ledger.accepted(id);
+        }
+    }
+
+    /// A PUBLISH has left.
+    pub fn sent(&mut self, packet_id: u16) {
+        self.ledger.sent(packet_id);
+    }
+
+    /// A PUBACK came: for which publish.
+    pub fn confirmed(&mut self, packet_id: u16) -> Option<PublishId> {
+        self.ledger.confirmed(packet_id)
+    }
+
+    /// Asks for the end; [`Notice::Lost`] follows.
+    pub fn disconnect(&mut self) {
+        self.push();
+        // If it cannot be said, closing the connection says it.
+        let _ = self.client.try_disconnect();
+    }
+
+    /// Every publish that was not confirmed and now never will be.
+    pub fn into_unconfirmed(self) -> impl Iterator<Item = PublishId> {
+        let waiting = self.waiting.into_iter().map(|(id, _)| id);
+        self.ledger.unconfirmed().chain(waiting)
+    }
+}
+
+/// Polls rumqttc until the connection ends. It is never polled again after an error: it would connect by itself.
+async fn poll(mut event_loop: EventLoop, session: u64, notices: mpsc::Sender<Notice>) {
+    loop {
+        match event_loop.poll().await {
+            Ok(event) => {
+                let Some(notice) = notice(event, session) else { continue };
+                if notices.send(notice).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // What came before the error in the same read; QoS 1 messages among it will be delivered again.
+                let left: Vec<_> = event_loop.state.events.drain(..).collect();
+                let read = left.into_iter().filter_map(|event| notice(event, session));
+                let keep = |notice: &Notice| match notice {
+                    Notice::Arrived(_, handle) => handle.packet_id == 0,
+                    Notice::Confirmed { .. } | Notice::Sent { .. } => true,
+                    _ => false,
+                };
+                for notice in read.filter(keep).chain([Notice::Lost(loss(&error))]) {
+                    if notices.send(notice).await.is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn notice(event: rumqttc::Event, session: u64) -> Option<Notice> {
+    Some(match event {
+        rumqttc::Event::Incoming(Packet::ConnAck(ack)) => Notice::Connected { present: ack.session_present },
+        rumqttc::Event::Incoming(Packet::Publish(publish)) => {
+            let handle = AckHandle { session, packet_id: publish.pkid };
+            let Publish { topic, payload, retain, .. } = publish;
+            Notice::Arrived(Message { topic, payload: payload.to_vec(), retain }, handle)
+        }
+        rumqttc::Event::Incoming(Packet::SubAck(ack)) => {
+            let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+            Notice::Subscribed(ack.return_codes.iter().map(granted).collect())
+        }
+        rumqttc::Event::Incoming(Packet::PubAck(ack)) => Notice::Confirmed { packet_id: ack.pkid },
+        rumqttc::Event::Outgoing(Outgoing::Publish(packet_id)) => Notice::Sent { packet_id },
+        _ => return None,
+    })
+}
+
+fn loss(error: &ConnectionError) -> Loss {
+    match error {
+        ConnectionError::MqttState(StateError::Deserialization(
+            mqttbytes::Error::PayloadSizeLimitExceeded(octets),
+        )) => Loss::TooLarge { octets: *octets },
+        // Its own words are for programmers.
+        ConnectionError::MqttState(StateError::ConnectionAborted) => {
+            Loss::Other("the broker closed it".to_owned())
+        }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => {
+            Loss::Other("the broker did not answer a ping".to_owned())
+        }
+        ConnectionError::NetworkTimeout => {
+            Loss::Other(format!("no connection within {CONNECT_WITHIN_SECS} s"))
+        }
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
+            Loss::Other(error.to_string())
+        }
+        ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error))) => {
+            Loss::Other(error.to_string())
+        }
+        other => Loss::Other(other.to_string()),
+    }
+}

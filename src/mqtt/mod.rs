@@ -1,0 +1,78 @@
+//! The connection to the MQTT broker (MQTT 3.1.1): a task that connects, subscribes, and moves messages.
+//!
+//! What it promises:
+//! - Every connection is made afresh, so that nothing of an earlier one (packet identifiers, acknowledgements,
+//!   messages half sent) can leak into it; all filters are subscribed again with one SUBSCRIBE.
+//! - The session is persistent, unless the settings say otherwise: a QoS 1 message that was not acknowledged, or came while we were away, is delivered
+//!   again. The same message twice is therefore ordinary.
+//! - A publish is tried on one connection only, and ends in [`Event::Published`] or [`Event::PublishFailed`]: a
+//!   command must not be carried out long after its sender was told that it failed.
+//! - A message larger than [`MAX_PACKET_OCTETS`] ends a connection. The filters are then subscribed one at a time,
+//!   and one that brings such a message at once is left out, so that the others live on.
+//!
+//! It does not look into payloads and knows no topic by heart.
+
+mod backoff;
+mod connection;
+mod ledger;
+mod settings;
+mod task;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::bridge::message::{Message, PublishId};
+use crate::seed::Seed;
+
+pub use crate::bridge::message::AckHandle;
+
+pub use settings::{Credentials, Settings, SettingsError};
+
+/// Largest packet in either direction.
+pub const MAX_PACKET_OCTETS: usize = 256 * 1024;
+
+/// What the task tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Connected, and about to subscribe.
+    Connected {
+        /// Number of this connection since start, from 1.
+        session: u64,
+        /// The broker remembered our session.
+        present: bool,
+    },
+    /// A message came; acknowledge it with [`Order::Acknowledge`] once it is safe.
+    Message(Message, AckHandle),
+    /// The broker confirmed a publish.
+    Published(PublishId),
+    /// A publish was not confirmed and will not be tried again; why.
+    PublishFailed(PublishId, String),
+    /// The connection is gone, or could not be made for the first time; the task goes on trying.
+    Lost {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What the task is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Be subscribed to exactly these filters on this and every later connection.
+    Subscribe(Vec<String>),
+    /// Publish with QoS 1.
+    Publish(PublishId, Message),
+    /// The message with this handle is safe with us.
+    Acknowledge(AckHandle),
+}
+
+/// Starts the task; it ends, with a tidy DISCONNECT, when `orders` or `events` is closed.
+///
+/// Neither channel can block the task for good: it goes on taking orders while an event waits to be taken.
+pub fn spawn(
+    settings: Settings,
+    seed: Seed,
+    events: mpsc::Sender<Event>,
+    orders: mpsc::Receiver<Order>,
+) -> JoinHandle<()> {
+    tokio::spawn(task::Task::new(settings, seed, events, orders).run())
+}

@@ -1,0 +1,95 @@
+//! The gateway's own binary: `nbgate run` with a configuration of the test, and `nbgate lab modem`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::socat::{PortPair, text};
+
+/// MQTT client id of the gateway in these tests.
+pub const CLIENT_ID: &str = "nbgate-interop";
+
+/// A cell close by: the server must not lose patience, or it asks twice and the capture shows it.
+const QUICK: [&str; 4] = ["--rtt", "100ms", "--attach-delay", "500ms"];
+
+/// A running `nbgate run`.
+pub struct Gateway {
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts the gateway with this configuration.
+    pub fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the configuration");
+        let file = folder.path().join("nbgate.toml");
+        let state = folder.path().join("state");
+        fs::create_dir(&state).expect("a folder for the state");
+        let all = format!("state_dir = \"{}\"\n{config}", text(&state));
+        fs::write(&file, all).expect("the configuration can be written");
+        let process = Process::start("nbgate run", nbgate().args(["run", "--config", text(&file)]));
+        Self { process, _folder: folder }
+    }
+
+    /// Asks it to end as a service manager does; it must end well within `limit`.
+    pub fn stop(self, limit: Duration) {
+        self.process.signal("TERM");
+        let status = self.process.wait_for_end(limit);
+        assert!(status.success(), "after SIGTERM the gateway ended with {status}");
+    }
+}
+
+/// A running `nbgate lab modem`.
+pub struct VirtualModem {
+    _process: Process,
+    port: PathBuf,
+    _folder: Option<TempDir>,
+    _pair: Option<PortPair>,
+}
+
+impl VirtualModem {
+    /// A modem on a pseudo-terminal of its own.
+    pub fn on_pty() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the modem's port");
+        let port = folder.path().join("modem");
+        let process = Self::start("--link", &port);
+        Self { _process: process, port, _folder: Some(folder), _pair: None }
+    }
+
+    /// A modem that opens one end of a socat pair, as it would open a null-modem cable.
+    pub fn on_socat_pair() -> Self {
+        let pair = PortPair::start();
+        let process = Self::start("--port", &pair.modem());
+        Self { _process: process, port: pair.host(), _folder: None, _pair: Some(pair) }
+    }
+
+    /// It tells its port when that is open.
+    fn start(option: &str, at: &Path) -> Process {
+        let mut modem = nbgate();
+        modem.args(["lab", "modem", option, text(at)]).args(QUICK);
+        let process = Process::start("nbgate lab modem", &mut modem);
+        process.wait_for_text(text(at));
+        process
+    }
+
+    /// The port that the gateway opens.
+    pub fn port(&self) -> &Path {
+        &self.port
+    }
+}
+
+/// The binary under test, without configuration from the environment.
+fn nbgate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nbgate"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NBGATE_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("STATE_DIRECTORY");
+    command
+}

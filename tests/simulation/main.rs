@@ -1,0 +1,110 @@
+//! The whole gateway among its models under a virtual clock. Each failure names its seed; `SIM_SEED=7` runs that one.
+#![cfg(feature = "lab")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use nbgate::config;
+use nbgate::gateway::settings::Host;
+use nbgate::lab::sensors::MAPPINGS_TOML;
+use nbgate::lab::world::{Options, Report, SERVER, World};
+use nbgate::lab::{broker, cell, modem, server};
+use nbgate::link::clock;
+
+/// Seeds that every scenario runs with, unless `SIM_SEED` names one.
+const SEEDS: std::ops::Range<u64> = 1..7;
+
+fn seeds() -> Vec<u64> {
+    match std::env::var("SIM_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => SEEDS.collect(),
+    }
+}
+
+/// A quarter of a day of the lab's four sensors on a healthy cell, with an order to the lamp every half hour.
+fn options(seed: u64) -> Options {
+    let text =
+        format!("[modem]\nport = \"virtual\"\n[[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{MAPPINGS_TOML}");
+    Options {
+        seed,
+        duration: Duration::from_secs(6 * 3600),
+        settling: Duration::from_secs(1800),
+        period: Duration::from_secs(60),
+        cell: cell::Options::default(),
+        modem: modem::Options::default(),
+        server: server::Settings::default(),
+        broker: broker::Settings::default(),
+        gateway: config::parse(&text, Host::default()).unwrap().gateway,
+        order_every: Some(Duration::from_secs(1800)),
+    }
+}
+
+fn good(options: Options) -> Report {
+    let seed = options.seed;
+    let report = World::new(options, clock::now()).run();
+    assert!(report.is_good(), "SIM_SEED={seed}: {:#?}", report.failures);
+    report
+}
+
+#[test]
+fn on_a_healthy_cell_every_sample_is_reported_and_nothing_is_sent_twice() {
+    for seed in seeds() {
+        let report = good(options(seed));
+        assert_eq!((report.registrations, report.resends), (1, 0), "SIM_SEED={seed}");
+        assert_eq!(report.orders_taken, report.orders, "SIM_SEED={seed}");
+        assert!(report.orders >= 10 && report.books.received > 3000, "SIM_SEED={seed}: {report:?}");
+        // A newer value may overtake one only while its notification waits for the radio.
+        assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
+    }
+}
+
+#[test]
+fn a_lossy_cell_with_jitter_and_duplicates_costs_resends_but_no_sample() {
+    for seed in seeds() {
+        let cell = cell::Options {
+            rtt: Duration::from_secs(3),
+            jitter: Duration::from_secs(1),
+            loss: 0.1,
+            duplication: 0.05,
+            ..cell::Options::default()
+        };
+        let report = good(Options { cell, ..options(seed) });
+        assert!(report.resends > 0, "SIM_SEED={seed}");
+    }
+}
+
+#[test]
+fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
+    for seed in seeds() {
+        let period = Duration::from_secs(1200);
+        let report = good(Options { period, order_every: None, ..options(seed) });
+        assert!(report.updates > 3, "SIM_SEED={seed}: {report:?}");
+    }
+}
+
+#[test]
+fn very_long_round_trips_and_heavy_loss_still_balance_the_books() {
+    for seed in seeds() {
+        let cell = cell::Options { rtt: Duration::from_secs(9), loss: 0.25, ..cell::Options::default() };
+        // A notification that failed waits up to an hour before the next try.
+        let settling = Duration::from_secs(3 * 3600);
+        good(Options { cell, settling, ..options(seed) });
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let cell = || cell::Options { loss: 0.1, jitter: Duration::from_secs(1), ..cell::Options::default() };
+    let run = |seed| good(Options { cell: cell(), duration: Duration::from_secs(3600), ..options(seed) });
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7).digest, run(8).digest);
+}
+
+#[test]
+fn a_world_that_cannot_reach_its_server_is_a_failed_run() {
+    let cell = cell::Options { loss: 1.0, ..cell::Options::default() };
+    let report =
+        World::new(Options { cell, duration: Duration::from_secs(600), ..options(1) }, clock::now()).run();
+    assert!(!report.is_good());
+    assert!(report.books.balance() && report.books.pending() > 0, "{report:?}");
+}
