@@ -524,14 +524,12 @@ impl Endpoint {
     }
 
     fn forget_a_peer(&mut self) -> bool {
-        let idle = |peer: Peer| {
-            self.requests.count(peer) == 0
-                && self.exchanges.count(|out| out.peer == peer) == 0
-                && self.observations.of_peer(peer).is_empty()
-                && !self.observing.has_peer(peer)
-        };
-        let idle_peers = self.peers.iter().filter(|(peer, _)| idle(**peer));
-        let oldest = idle_peers.min_by_key(|(_, state)| state.last_active).map(|(peer, _)| *peer);
+        let mut busy: BTreeSet<Peer> = self.requests.peers().collect();
+        busy.extend(self.exchanges.peers());
+        busy.extend(self.observations.peers());
+        busy.extend(self.observing.peers());
+        let idle = self.peers.iter().filter(|(peer, _)| !busy.contains(peer));
+        let oldest = idle.min_by_key(|(_, state)| state.last_active).map(|(peer, _)| *peer);
         oldest.is_some_and(|peer| self.peers.remove(&peer).is_some())
     }
 

@@ -280,6 +280,11 @@ impl Exchanges {
         self.open.values().filter(|out| counts(out)).count()
     }
 
+    /// To whom they go.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        self.open.values().map(|out| out.peer)
+    }
+
     /// Nothing waits for the link.
     pub fn nothing_queued(&self) -> bool {
         self.queues.iter().all(VecDeque::is_empty)

@@ -121,6 +121,11 @@ impl Observations {
         of_peer.map(|(id, _)| *id).collect()
     }
 
+    /// Who observes.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        self.by_id.values().map(|observation| observation.peer)
+    }
+
     fn find_by(&self, fits: impl Fn(&Observation) -> bool) -> Option<ObservationId> {
         self.by_id.iter().find(|(_, observation)| fits(observation)).map(|(id, _)| *id)
     }
@@ -216,9 +221,9 @@ impl Observing {
         self.by_token.retain(|_, observed| observed.exchange != exchange);
     }
 
-    /// We observe something at this peer.
-    pub fn has_peer(&self, peer: Peer) -> bool {
-        self.by_token.keys().any(|key| key.0 == peer)
+    /// Whom we observe.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        self.by_token.keys().map(|(peer, _)| *peer)
     }
 }
 

@@ -73,6 +73,11 @@ impl Requests {
         self.open.values().filter(|asked| asked.peer == peer).count()
     }
 
+    /// Who waits for an answer.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        self.open.values().map(|asked| asked.peer)
+    }
+
     /// An open request whose Empty ACK has not been queued, found by what its copy shows.
     pub fn unacknowledged(&self, peer: Peer, mid: u16) -> Option<RequestId> {
         let fits = |asked: &Asked| {

@@ -288,7 +288,10 @@ impl Endpoint {
             return;
         }
         let waiting = |out: &Out| {
-            matches!((&out.carriage, &out.purpose), (Carriage::Once { .. }, Purpose::Reply { .. }))
+            matches!(
+                (&out.carriage, &out.purpose),
+                (Carriage::Once { queued: true, .. }, Purpose::Reply { .. })
+            )
         };
         let of_peer = self.exchanges.count(|out| out.peer == peer && waiting(out));
         if of_peer >= MAX_REPLIES_PER_PEER || self.exchanges.count(waiting) >= MAX_REPLIES {
