@@ -4,7 +4,6 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::Process;
@@ -82,14 +81,6 @@ impl Captured {
             tshark.args(["-e", field]);
         }
         lines(tshark)
-    }
-
-    /// The first packet that fits, fully decoded.
-    pub fn decoded(&self, filter: &str) -> Value {
-        let mut tshark = self.tshark();
-        tshark.args(["-T", "json", "-Y", &self.only(filter)]);
-        let packets: Value = serde_json::from_str(&lines(tshark).join("\n")).expect("tshark writes JSON");
-        packets[0]["_source"]["layers"].clone()
     }
 
     /// Without the probes.
