@@ -3,6 +3,8 @@
 #[cfg(feature = "lab")]
 pub mod args;
 #[cfg(feature = "lab")]
+pub mod demo;
+#[cfg(feature = "lab")]
 pub mod lab_modem;
 #[cfg(feature = "lab")]
 pub mod lab_sensors;
@@ -50,6 +52,9 @@ const EXIT_USAGE: u8 = 2;
 enum Command {
     /// Run the gateway service
     Run(run::Args),
+    /// Show the whole chain at work, without hardware
+    #[cfg(feature = "lab")]
+    Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
     #[cfg(feature = "lab")]
     #[command(subcommand)]
@@ -80,6 +85,8 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Demo(args) => demo::run(args).await,
             #[cfg(feature = "lab")]
             Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
             #[cfg(feature = "lab")]
