@@ -27,9 +27,9 @@ use crate::status::log;
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to log: off, error, warn, info, debug or trace.
-    #[arg(long, global = true, default_value = "info")]
-    log: LevelFilter,
+    /// What to log: off, error, warn, info, debug or trace; `run` logs from info on, all others from warn on
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<LevelFilter>,
     #[command(subcommand)]
     command: Command,
 }
@@ -77,7 +77,8 @@ enum Lab {
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::start(cli.log);
+    let usual = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
+    log::start(cli.log.unwrap_or(usual));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::at::responses::{self, RegistrationForm, SimState};
 use crate::at::{self, Channel, Exchange, Line, TraceLine};
@@ -485,7 +485,7 @@ impl Driver {
             facts.max_send_octets = limits.max_send_octets;
             facts.max_receive_octets = limits.max_receive_octets;
         });
-        info!(?address, address_changed, "modem link is up");
+        debug!(?address, address_changed, "modem link is up");
         self.events.push_back(LinkEvent::Up { address_changed });
         self.polls = Some(Polls::new(now));
         // Something may have come while nobody listened.
@@ -498,7 +498,7 @@ impl Driver {
         self.polls = None;
         self.uncovered_since = None;
         if self.common.facts.now.up {
-            warn!(reason, "modem link is down");
+            debug!(reason, "modem link is down");
             self.common.facts.change(|facts| facts.up = false);
             self.events.push_back(LinkEvent::Down { reason: reason.to_owned() });
         }

@@ -160,7 +160,7 @@ impl Demo {
     /// Until `end`, or until somebody stops it.
     async fn play(&mut self, end: Option<Instant>, stop: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
         let mut beat = interval(BEAT);
-        while !end.is_some_and(|end| clock::now() >= end) {
+        while end.is_none_or(|end| clock::now() < end) {
             tokio::select! {
                 _ = stop.changed() => return Ok(()),
                 _ = beat.tick() => self.look_around(),

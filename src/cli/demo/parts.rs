@@ -30,6 +30,9 @@ use crate::{coap, mqtt};
 /// A cell near by, so that the demo is quick to watch: `nbgate lab modem --rtt 3s` shows a slow one.
 const RTT: Duration = Duration::from_millis(200);
 const ATTACH_DELAY: Duration = Duration::from_millis(300);
+/// As a modem that has been on for a while.
+const BOOT: Duration = Duration::from_millis(20);
+const SEARCH_AFTER: Duration = Duration::from_millis(200);
 /// The parts' way out.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -135,8 +138,14 @@ impl Parts {
 fn virtual_modem(folder: &Path, seed: Seed) -> anyhow::Result<(String, Option<VirtualModem>)> {
     let pty = Pty::open(Some(&folder.join("modem"))).context("cannot make a pseudo-terminal")?;
     let path = pty.path().display().to_string();
-    let options =
-        modem::Options { baud: Some(115_200), wall_clock: clock::unix_time(), ..modem::Options::default() };
+    let wall_clock = clock::unix_time();
+    let options = modem::Options {
+        baud: Some(115_200),
+        wall_clock,
+        boot: BOOT,
+        search_after: SEARCH_AFTER,
+        ..modem::Options::default()
+    };
     let cell = cell::Options { rtt: RTT, attach_delay: ATTACH_DELAY, ..cell::Options::default() };
     let modem = Modem::new(options, seed.child("virtual modem"), clock::now());
     let cell = Cell::new(cell, seed.child("cell"));

@@ -60,11 +60,16 @@ impl Screen {
 
     /// A value reached the demo's server.
     pub(super) fn sample(&mut self, reading: &Reading, delay: Option<Duration>) {
-        let unit = reading.unit.as_deref().unwrap_or("");
+        // What a notification brings along and has brought before is not worth a line.
+        if !reading.changed {
+            return;
+        }
+        // The registry's word for percent.
+        let unit = reading.unit.as_deref().map_or("", |unit| if unit == "/100" { "%" } else { unit });
         let what = format!("{} · {}", reading.object, reading.resource);
         let value = format!("{} {unit}", in_words(&reading.value));
         let line = format!("{:<11} {what:<46} {value:<14} {}", reading.path.to_string(), after(delay));
-        self.line("sample", if reading.changed { Colour::Green } else { Colour::Grey }, line.trim_end());
+        self.line("sample", Colour::Green, line.trim_end());
     }
 
     /// A real server acknowledged a value.

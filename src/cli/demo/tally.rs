@@ -180,7 +180,7 @@ mod tests {
         readings.iter().for_each(|reading| {
             tally.arrived(reading, t0);
         });
-        assert!(tally.judge(&[player.clone()]).is_err(), "nobody dimmed the lamp");
+        assert!(tally.judge(std::slice::from_ref(&player)).is_err(), "nobody dimmed the lamp");
         tally.dimmed();
         assert_eq!(tally.judge(&[player]), Ok(()));
     }
@@ -204,7 +204,7 @@ mod tests {
         let t0 = t0();
         let (player, _) = played(t0);
         let mut tally = Tally::new(true);
-        assert!(tally.judge(&[player.clone()]).is_err());
+        assert!(tally.judge(std::slice::from_ref(&player)).is_err());
         (0..3).for_each(|_| {
             tally.acknowledged(Path::resource_of(3416, 0, 3), t0);
         });

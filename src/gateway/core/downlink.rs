@@ -8,7 +8,7 @@ use crate::lwm2m::client;
 use crate::lwm2m::downlink::{Outcome, TransactionId};
 use crate::net::{LinkEvent, LinkRequest, Peer};
 
-use super::{Core, names};
+use super::{Core, State, names};
 
 impl Core {
     pub(super) fn move_link_events(&mut self, now: Instant) -> bool {
@@ -18,7 +18,9 @@ impl Core {
             match event {
                 LinkEvent::Up { address_changed } => self.link_came_up(address_changed, now),
                 LinkEvent::Down { reason } => {
-                    tracing::warn!(%reason, "link is down");
+                    if self.state == State::Running {
+                        tracing::warn!(%reason, "link is down");
+                    }
                     self.coap.handle_link(false, now);
                     self.lwm2m.handle_link(false, false, now);
                     self.names.handle_link(false, now);
@@ -39,7 +41,7 @@ impl Core {
     }
 
     fn link_came_up(&mut self, address_changed: bool, now: Instant) {
-        tracing::info!(address_changed, "link is up");
+        tracing::info!(address = ?self.facts().address, address_changed, "link is up");
         self.coap.set_max_datagram(self.facts().max_send_octets);
         self.coap.handle_link(true, now);
         self.facts_changed();
