@@ -32,7 +32,7 @@ const RTT: Duration = Duration::from_millis(200);
 const ATTACH_DELAY: Duration = Duration::from_millis(300);
 /// As a modem that has been on for a while.
 const BOOT: Duration = Duration::from_millis(20);
-const SEARCH_AFTER: Duration = Duration::from_millis(200);
+const SEARCH_AFTER: Duration = Duration::from_millis(700);
 /// The parts' way out.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 

@@ -452,7 +452,8 @@ impl Modem {
         self.urc("+CFUN: 1", now);
         self.after(SIM_AFTER, Action::SimStarted, now);
         self.after(SMS_AFTER, Action::AllStarted, now);
-        self.after(self.options.search_after, Action::Search, now);
+        // Without a SIM there is nothing to search with.
+        self.after(self.options.search_after.max(SIM_AFTER), Action::Search, now);
     }
 
     fn restart(&mut self, now: Instant) {
