@@ -27,6 +27,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = config::load(&args.config, host())?;
     let stop = signals::stop()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state_dir.display(), "starting");
     run_gateway(config, Followers::default(), stop).await
 }
 

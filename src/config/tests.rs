@@ -114,3 +114,11 @@ fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
         [(0, 1), (1, 2)]
     );
 }
+
+#[test]
+fn the_state_directory_of_systemd_wins_over_the_configured_one() {
+    let configured = || PathBuf::from("/var/lib/nbgate");
+    assert_eq!(state_dir(configured(), None), configured());
+    assert_eq!(state_dir(configured(), Some("".into())), configured());
+    assert_eq!(state_dir(configured(), Some("/run/a:/run/b".into())), PathBuf::from("/run/a"));
+}
