@@ -114,3 +114,18 @@ fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
         [(0, 1), (1, 2)]
     );
 }
+
+#[test]
+fn the_reserved_identifier_is_no_instance() {
+    let text = format!(
+        "uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}instance = 65535\nsecurity_instance = 65535\n"
+    );
+    let found = problems(&text);
+    assert_eq!(
+        found,
+        [
+            "lwm2m.servers[0].instance: is no Object Instance ID",
+            "lwm2m.servers[0].security_instance: is no Object Instance ID"
+        ]
+    );
+}
