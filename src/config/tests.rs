@@ -7,7 +7,7 @@ use super::*;
 fn load_text(text: &str) -> Result<Config, Faults> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(file.path(), Host { hostname: Some("gw".into()), machine_id: None })
+    load(file.path(), Host { hostname: Some("gw".into()), ..Host::default() })
 }
 
 fn problems(text: &str) -> Vec<String> {

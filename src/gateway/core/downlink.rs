@@ -55,7 +55,7 @@ impl Core {
         {
             self.lwm2m.set_endpoint(endpoint);
         }
-        self.lwm2m.set_facts(&facts, &self.host_facts);
+        self.lwm2m.set_facts(&facts, &self.settings.host.facts);
         self.tell(Event::Link(Box::new(facts)));
     }
 

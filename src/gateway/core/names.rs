@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_waits_for_what_it_names_and_for_nothing_else() {
-        let host = Host { hostname: Some("gw".into()), machine_id: None };
+        let host = Host { hostname: Some("gw".into()), ..Host::default() };
         let mut identity = Identity::default();
         assert_eq!(endpoint("{hostname}-1", &identity, &host).as_deref(), Some("gw-1"));
         assert_eq!(endpoint("{imei};{imsi}", &identity, &host), None);
