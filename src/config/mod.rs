@@ -253,8 +253,14 @@ fn servers(file: &File, faults: &mut Vec<Fault>) -> Vec<Server> {
                 "use 10s or more, e.g. \"1d\"",
             );
         }
-        let instance = given.instance.unwrap_or(index as u16);
-        let security_instance = given.security_instance.unwrap_or(index as u16 + 1);
+        let counted = u16::try_from(index).unwrap_or(u16::MAX);
+        let instance = given.instance.unwrap_or(counted);
+        let security_instance = given.security_instance.unwrap_or(counted.saturating_add(1));
+        for (name, id) in [("instance", instance), ("security_instance", security_instance)] {
+            if id == u16::MAX {
+                fault(faults, key(name), "is no Object Instance ID", "use 0 to 65534");
+            }
+        }
         for earlier in &found {
             if earlier.short_server_id == given.short_server_id {
                 fault(faults, key("short_server_id"), "is used twice", "give each server its own");

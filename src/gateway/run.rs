@@ -52,6 +52,7 @@ pub async fn run(
     let mut edges = Edges::new(&config, &inputs_tx, orders_tx);
     let mut core = Core::new(config.gateway, seed, clock::now());
     let mut wall_clock_due = clock::now();
+    let mut stopping = false;
     loop {
         let now = clock::now();
         if now >= wall_clock_due {
@@ -74,9 +75,10 @@ pub async fn run(
                 }
                 Input::Tick
             }
-            changed = stop.changed(), if !*stop.borrow() => {
+            changed = stop.changed(), if !stopping => {
                 // A dropped sender can stop nothing any more; whoever held it is gone, so end.
-                if changed.is_err() || *stop.borrow() { Input::Stop } else { Input::Tick }
+                stopping = changed.is_err() || *stop.borrow();
+                if stopping { Input::Stop } else { Input::Tick }
             }
         };
         core.handle(input, clock::now());
