@@ -73,12 +73,19 @@ impl Gateway {
         }
     }
 
-    /// Waits for the end; gives the exit code and how long it took.
+    /// Waits for the end, within the bound; gives the exit code and how long it took.
     fn end(&mut self) -> (Option<i32>, Duration) {
         let started = clock::now();
-        // The log closes with the process; so no clock has to be watched for it.
-        while self.lines.recv_timeout(BOUND.saturating_sub(started.elapsed())).is_ok() {}
-        (self.child.wait().unwrap().code(), started.elapsed())
+        let end = started + BOUND;
+        loop {
+            // The log closes with the process; so no clock has to be watched for it.
+            match self.lines.recv_timeout(end.saturating_duration_since(clock::now())) {
+                Ok(_) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("the gateway did not end within {BOUND:?}"),
+            }
+        }
+        (self.child.wait().unwrap().code(), clock::now() - started)
     }
 }
 

@@ -232,3 +232,22 @@ fn entropy() -> u64 {
     )]
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::gateway::settings::Host;
+
+    #[tokio::test]
+    async fn a_stop_from_before_the_first_turn_is_heard() {
+        let text = "uplink = \"udp\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
+                    [[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n";
+        let config = config::parse(text, Host::default()).unwrap();
+        let (stop, asked) = watch::channel(false);
+        stop.send(true).unwrap();
+        // More than the stated bound of profile "nbiot", which is for a link that does not answer.
+        let ended = timeout(Duration::from_secs(40), run(config, Followers::default(), asked)).await;
+        ended.expect("the gateway ends").unwrap();
+    }
+}
