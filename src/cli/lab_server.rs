@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
 use super::output::say;
+use super::signals;
 use crate::coap;
 use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Reading, Registration, Server, Settings};
 use crate::lab::server_edge::Edge;
@@ -73,6 +74,7 @@ async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
     } else {
         say(format_args!("LwM2M server at coap://{address}; \"help\" lists the commands"));
     }
+    let mut stop = signals::stop()?;
     let mut lines = Some(input());
     loop {
         tokio::select! {
@@ -90,7 +92,7 @@ async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
                 // The end of the input ends the commands, not the server.
                 None => lines = None,
             },
-            interrupted = tokio::signal::ctrl_c() => return interrupted.context("signals cannot be awaited"),
+            _ = stop.changed() => return Ok(()),
         }
     }
 }

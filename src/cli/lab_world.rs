@@ -83,6 +83,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         modem: modem::Options::default(),
         server: server::Settings::default(),
         broker: broker::Settings::default(),
+        broker_away: None,
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
     })

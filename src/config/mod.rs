@@ -33,7 +33,7 @@ pub struct Config {
     pub port: Port,
     /// For the broker.
     pub mqtt: mqtt::Settings,
-    /// Where everything that must last lives.
+    /// Where everything that must last lives; nothing does yet.
     pub state_dir: PathBuf,
 }
 
@@ -94,15 +94,17 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
         }]));
     }
     let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment::Variables::of_process());
-    let file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
-    let config = build(file, host).map_err(faults)?;
-    Ok(Config { state_dir: state_dir(config.state_dir, std::env::var_os("STATE_DIRECTORY")), ..config })
+    let mut file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
+    if let Some(path) = state_directory(std::env::var_os("STATE_DIRECTORY")) {
+        file.state_dir = path;
+    }
+    build(file, host).map_err(faults)
 }
 
-/// systemd's own directory wins, the first where it gives several (systemd.exec(5), `StateDirectory=`).
-fn state_dir(configured: PathBuf, systemd: Option<OsString>) -> PathBuf {
-    let first = systemd.and_then(|list| std::env::split_paths(&list).next());
-    first.filter(|path| !path.as_os_str().is_empty()).unwrap_or(configured)
+/// The first of the directories that systemd has made for the service (systemd.exec(5), StateDirectory=).
+fn state_directory(variable: Option<OsString>) -> Option<PathBuf> {
+    let first = std::env::split_paths(&variable?).next()?;
+    (!first.as_os_str().is_empty()).then_some(first)
 }
 
 /// Reads a configuration from its text alone: without the environment.

@@ -34,6 +34,7 @@ fn options(seed: u64) -> Options {
         modem: modem::Options::default(),
         server: server::Settings::default(),
         broker: broker::Settings::default(),
+        broker_away: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
         order_every: Some(Duration::from_secs(900)),
     }
@@ -89,6 +90,37 @@ fn very_long_round_trips_and_heavy_loss_still_balance_the_books() {
         // A notification that failed waits up to an hour before the next try.
         let settling = Duration::from_secs(3 * 3600);
         good(Options { cell, settling, ..options(seed) });
+    }
+}
+
+#[test]
+fn a_broker_that_goes_away_leaves_the_registration_alone_and_is_found_again() {
+    let hour = Duration::from_secs(3600);
+    for seed in seeds() {
+        let report = good(Options { broker_away: Some((hour, hour)), ..options(seed) });
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}");
+        // Two orders fall into that hour, and are answered 5.03.
+        assert!(
+            report.orders_taken < report.orders && report.orders_taken >= 8,
+            "SIM_SEED={seed}: {report:?}"
+        );
+        // What the sensors said to nobody did not come in; what they said before and after did.
+        let received = report.books.received;
+        let heard = good(options(seed)).books.received;
+        assert!(
+            received < heard * 9 / 10 && received > heard * 7 / 10,
+            "SIM_SEED={seed}: {received} of {heard}"
+        );
+    }
+}
+
+#[test]
+fn without_a_broker_the_gateway_registers_all_the_same() {
+    for seed in seeds() {
+        let away = (Duration::ZERO, Duration::from_secs(3600));
+        let report = good(Options { broker_away: Some(away), ..options(seed) });
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}");
+        assert!(report.books.received > 1000, "SIM_SEED={seed}: {report:?}");
     }
 }
 

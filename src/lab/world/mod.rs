@@ -48,6 +48,8 @@ pub struct Options {
     pub server: server::Settings,
     /// The broker.
     pub broker: broker::Settings,
+    /// The broker goes down after the first, for the second; `None`: it stays up.
+    pub broker_away: Option<(Duration, Duration)>,
     /// The gateway. Its one server must be at [`SERVER`].
     pub gateway: Settings,
     /// The server dims the lamp every so often; `None`: never.

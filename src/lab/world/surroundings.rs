@@ -28,7 +28,7 @@ const FIRST_PUBLIC_PORT: u32 = 20_000;
 /// The gateway's and the sensors' names at the broker.
 const GATEWAY: &str = "gateway";
 const SENSORS: &str = "sensors";
-/// Pause of the gateway's MQTT edge before it tries the broker again.
+/// Pause of a client before it tries the broker again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
 /// An order and the lamp's answer are through after this, resends included.
@@ -45,7 +45,10 @@ pub(super) struct Surroundings {
     port: Option<u64>,
     filters: Vec<String>,
     connection: u64,
+    /// When the clients try the broker again.
     reconnect_at: Option<Instant>,
+    /// When the broker comes (true) or goes.
+    broker_turns: VecDeque<(Instant, bool)>,
     inputs: VecDeque<Input>,
     orders: Orders,
     arrived: u64,
@@ -71,9 +74,9 @@ impl Surroundings {
         let mut broker = Broker::new(options.broker);
         let players = players(seed.child("sensors"), options.period, now);
         broker.connect(SENSORS, true, now);
-        let wanted: Vec<String> = players.iter().flat_map(Player::subscriptions).collect();
-        broker.subscribe(SENSORS, &wanted, now);
         broker.connect(GATEWAY, false, now);
+        let broker_turns =
+            options.broker_away.map(|(after, long)| [(now + after, false), (now + after + long, true)]);
         Self {
             modem: Modem::new(modem, seed.child("virtual modem"), now),
             cell: Cell::new(options.cell.clone(), seed.child("cell")),
@@ -85,6 +88,7 @@ impl Surroundings {
             filters: Vec::new(),
             connection: 0,
             reconnect_at: None,
+            broker_turns: broker_turns.into_iter().flatten().collect(),
             inputs: VecDeque::new(),
             orders: Orders {
                 every: options.order_every,
@@ -148,9 +152,14 @@ impl Surroundings {
         self.modem.handle_timeout(now);
         self.cell.handle_timeout(now);
         self.server.handle_timeout(now);
+        while let Some((_, comes)) = self.broker_turns.front().copied().filter(|(at, _)| *at <= now) {
+            self.broker_turns.pop_front();
+            if comes { self.broker.come_up() } else { self.broker.go_down(now) }
+        }
         self.broker.handle_timeout(now);
         if self.reconnect_at.is_some_and(|at| now >= at) {
             self.reconnect_at = None;
+            self.broker.connect(SENSORS, true, now);
             self.broker.connect(GATEWAY, false, now);
         }
         self.orders.give(&mut self.server, now);
@@ -165,6 +174,7 @@ impl Surroundings {
                 self.server.poll_timeout(),
                 self.broker.poll_timeout(),
                 self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
+                self.broker_turns.front().map(|(at, _)| Deadline::new(*at, "the broker comes or goes")),
                 self.orders.next.filter(|_| self.playing).map(|at| Deadline::new(at, "order the lamp")),
             ]
             .into_iter()
@@ -308,9 +318,17 @@ impl Surroundings {
     }
 
     fn tell_sensors(&mut self, event: broker::Event, now: Instant) {
-        if let broker::Event::Message { message, packet_id, .. } = event {
-            self.broker.acknowledge(SENSORS, packet_id, now);
-            self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
+        match event {
+            broker::Event::Connected { .. } => {
+                let wanted: Vec<String> = self.players.iter().flat_map(Player::subscriptions).collect();
+                self.broker.subscribe(SENSORS, &wanted, now);
+            }
+            broker::Event::Lost => self.reconnect_at = Some(now + RECONNECT),
+            broker::Event::Message { message, packet_id, .. } => {
+                self.broker.acknowledge(SENSORS, packet_id, now);
+                self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
+            }
+            broker::Event::Published { .. } => {}
         }
     }
 }
