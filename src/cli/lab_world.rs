@@ -85,6 +85,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         broker: broker::Settings::default(),
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
+        mishaps: Vec::new(),
     })
 }
 
