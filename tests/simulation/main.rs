@@ -139,3 +139,13 @@ fn whatever_befalls_the_cell_the_gateway_comes_back_and_no_sample_is_lost() {
         }
     }
 }
+
+#[test]
+fn urcs_that_go_to_another_port_are_brought_to_ours() {
+    for seed in seeds() {
+        let modem = modem::Options { port_name: "uart1".into(), ..modem::Options::default() };
+        let report = good(Options { modem, ..options(seed) });
+        // Found by the slow look alone, each answer would come half a minute late.
+        assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
+    }
+}
