@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use crate::at::responses::{self, RegistrationForm, SimState};
-use crate::at::{self, Channel, Exchange, Line, TraceLine};
+use crate::at::{self, Channel, Exchange, Line, Redacted, TraceLine};
 use crate::clock::Deadline;
 use crate::net::{LinkEvent, LinkFacts, LinkRequest, Outgoing};
 use crate::seed::Seed;
@@ -383,7 +383,8 @@ impl Driver {
             (None, _) => None,
         };
         let Some(urc) = urc else {
-            return debug!(line = line.text, "URC that nobody needs");
+            // A late answer to a question for an identity looks like one.
+            return debug!(line = %Redacted(&line.text), "URC that nobody needs");
         };
         if !matches!(self.state, State::Running) {
             return;
