@@ -4,6 +4,7 @@ mod environment;
 mod file;
 mod uri;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Config {
     pub port: Port,
     /// For the broker.
     pub mqtt: mqtt::Settings,
+    /// Where everything that must last lives.
+    pub state_dir: PathBuf,
 }
 
 /// The serial port of the modem.
@@ -92,7 +95,14 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
     }
     let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment::Variables::of_process());
     let file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
-    build(file, host).map_err(faults)
+    let config = build(file, host).map_err(faults)?;
+    Ok(Config { state_dir: state_dir(config.state_dir, std::env::var_os("STATE_DIRECTORY")), ..config })
+}
+
+/// systemd's own directory wins, the first where it gives several (systemd.exec(5), `StateDirectory=`).
+fn state_dir(configured: PathBuf, systemd: Option<OsString>) -> PathBuf {
+    let first = systemd.and_then(|list| std::env::split_paths(&list).next());
+    first.filter(|path| !path.as_os_str().is_empty()).unwrap_or(configured)
 }
 
 /// Reads a configuration from its text alone: without the environment.
@@ -146,7 +156,7 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     };
     let port = Port { path: file.modem.port.unwrap_or_default(), baud: file.modem.baud };
     match mqtt {
-        Some(mqtt) if faults.is_empty() => Ok(Config { gateway, port, mqtt }),
+        Some(mqtt) if faults.is_empty() => Ok(Config { gateway, port, mqtt, state_dir: file.state_dir }),
         _ => Err(faults),
     }
 }
@@ -243,8 +253,14 @@ fn servers(file: &File, faults: &mut Vec<Fault>) -> Vec<Server> {
                 "use 10s or more, e.g. \"1d\"",
             );
         }
-        let instance = given.instance.unwrap_or(index as u16);
-        let security_instance = given.security_instance.unwrap_or(index as u16 + 1);
+        let counted = u16::try_from(index).unwrap_or(u16::MAX);
+        let instance = given.instance.unwrap_or(counted);
+        let security_instance = given.security_instance.unwrap_or(counted.saturating_add(1));
+        for (name, id) in [("instance", instance), ("security_instance", security_instance)] {
+            if id == u16::MAX {
+                fault(faults, key(name), "is no Object Instance ID", "use 0 to 65534");
+            }
+        }
         for earlier in &found {
             if earlier.short_server_id == given.short_server_id {
                 fault(faults, key("short_server_id"), "is used twice", "give each server its own");

@@ -7,7 +7,7 @@ use super::*;
 fn load_text(text: &str) -> Result<Config, Faults> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(file.path(), Host { hostname: Some("gw".into()), machine_id: None })
+    load(file.path(), Host { hostname: Some("gw".into()), ..Host::default() })
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -112,5 +112,29 @@ fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
     assert_eq!(
         servers.iter().map(|s| (s.instance, s.security_instance)).collect::<Vec<_>>(),
         [(0, 1), (1, 2)]
+    );
+}
+
+#[test]
+
+fn the_state_directory_of_systemd_wins_over_the_configured_one() {
+    let configured = || PathBuf::from("/var/lib/nbgate");
+    assert_eq!(state_dir(configured(), None), configured());
+    assert_eq!(state_dir(configured(), Some("".into())), configured());
+    assert_eq!(state_dir(configured(), Some("/run/a:/run/b".into())), PathBuf::from("/run/a"));
+}
+
+#[test]
+fn the_reserved_identifier_is_no_instance() {
+    let text = format!(
+        "uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}instance = 65535\nsecurity_instance = 65535\n"
+    );
+    let found = problems(&text);
+    assert_eq!(
+        found,
+        [
+            "lwm2m.servers[0].instance: is no Object Instance ID",
+            "lwm2m.servers[0].security_instance: is no Object Instance ID"
+        ]
     );
 }

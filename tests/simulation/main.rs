@@ -12,7 +12,7 @@ use nbgate::lab::{broker, cell, modem, server};
 use nbgate::link::clock;
 
 /// Seeds that every scenario runs with, unless `SIM_SEED` names one.
-const SEEDS: std::ops::Range<u64> = 1..7;
+const SEEDS: std::ops::Range<u64> = 1..4;
 
 fn seeds() -> Vec<u64> {
     match std::env::var("SIM_SEED") {
@@ -21,13 +21,13 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-/// A quarter of a day of the lab's four sensors on a healthy cell, with an order to the lamp every half hour.
+/// Three hours of the lab's four sensors on a healthy cell, with an order to the lamp every quarter of an hour.
 fn options(seed: u64) -> Options {
     let text =
         format!("[modem]\nport = \"virtual\"\n[[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{MAPPINGS_TOML}");
     Options {
         seed,
-        duration: Duration::from_secs(6 * 3600),
+        duration: Duration::from_secs(3 * 3600),
         settling: Duration::from_secs(1800),
         period: Duration::from_secs(60),
         cell: cell::Options::default(),
@@ -35,7 +35,7 @@ fn options(seed: u64) -> Options {
         server: server::Settings::default(),
         broker: broker::Settings::default(),
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
-        order_every: Some(Duration::from_secs(1800)),
+        order_every: Some(Duration::from_secs(900)),
         mishaps: Vec::new(),
     }
 }
@@ -53,7 +53,7 @@ fn on_a_healthy_cell_every_sample_is_reported_and_nothing_is_sent_twice() {
         let report = good(options(seed));
         assert_eq!((report.registrations, report.resends), (1, 0), "SIM_SEED={seed}");
         assert_eq!(report.orders_taken, report.orders, "SIM_SEED={seed}");
-        assert!(report.orders >= 10 && report.books.received > 3000, "SIM_SEED={seed}: {report:?}");
+        assert!(report.orders >= 10 && report.books.received > 1500, "SIM_SEED={seed}: {report:?}");
         // A newer value may overtake one only while its notification waits for the radio.
         assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
     }
@@ -79,7 +79,7 @@ fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
     for seed in seeds() {
         let period = Duration::from_secs(1200);
         let report = good(Options { period, order_every: None, ..options(seed) });
-        assert!(report.updates > 3, "SIM_SEED={seed}: {report:?}");
+        assert!(report.updates > 2, "SIM_SEED={seed}: {report:?}");
     }
 }
 

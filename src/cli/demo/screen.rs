@@ -187,8 +187,8 @@ impl Screen {
     /// A line of the AT dialogue.
     pub(super) fn trace(&mut self, line: &TraceLine) {
         match line.direction {
-            Direction::ToModem => self.line("at >", Colour::Grey, &line.text),
-            Direction::FromModem => self.line("at <", Colour::Grey, &line.text),
+            Direction::ToModem => self.coloured("at >", Colour::Yellow, &line.text),
+            Direction::FromModem => self.coloured("at <", Colour::Cyan, &line.text),
         }
     }
 
@@ -202,6 +202,15 @@ impl Screen {
         if text != self.link {
             self.line("modem", Colour::Blue, &text);
             self.link = text;
+        }
+    }
+
+    /// A line that has its colour all along.
+    fn coloured(&self, what: &str, colour: Colour, text: &str) {
+        if self.in_colour {
+            self.line(what, colour, &format!("\x1b[{}m{text}\x1b[0m", colour as u8));
+        } else {
+            self.line(what, colour, text);
         }
     }
 

@@ -55,7 +55,7 @@ impl Core {
         {
             self.lwm2m.set_endpoint(endpoint);
         }
-        self.lwm2m.set_facts(&facts, &self.host_facts);
+        self.lwm2m.set_facts(&facts, &self.settings.host.facts);
         self.tell(Event::Link(Box::new(facts)));
     }
 
@@ -104,7 +104,7 @@ impl Core {
                     self.tell(Event::Reported { paths });
                 }
                 client::Event::SampleSuperseded(sample) => self.books.supersede(sample),
-                other => self.tell_registration(other),
+                other => self.tell_registration(other, now),
             }
         }
         moved
@@ -120,14 +120,17 @@ impl Core {
         self.tell(Event::Downlink { outcome: words });
     }
 
-    fn tell_registration(&mut self, event: client::Event) {
+    fn tell_registration(&mut self, event: client::Event, now: Instant) {
         let event = match event {
             client::Event::Registered { server, location } => {
                 Event::Registered { short_server_id: server, location }
             }
             client::Event::Updated { server } => Event::Updated { short_server_id: server },
-            client::Event::RegistrationFailed { server, why, retry_in } => {
-                tracing::warn!(server, why, retry_in_s = retry_in.as_secs(), "registration failed");
+            client::Event::RegistrationFailed { server, why, .. } => {
+                let moved = self.settings.servers.iter().find(|one| one.short_server_id == server);
+                if let Some(server) = moved {
+                    self.names.doubt(&server.host, now);
+                }
                 Event::RegistrationFailed { short_server_id: server, why }
             }
             client::Event::Deregistered { server } => Event::Deregistered { short_server_id: server },
