@@ -86,6 +86,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         broker_away: None,
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
+        mishaps: Vec::new(),
     })
 }
 

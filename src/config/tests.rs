@@ -116,15 +116,6 @@ fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
 }
 
 #[test]
-
-fn the_state_directory_of_systemd_wins_over_the_configured_one() {
-    let configured = || PathBuf::from("/var/lib/nbgate");
-    assert_eq!(state_dir(configured(), None), configured());
-    assert_eq!(state_dir(configured(), Some("".into())), configured());
-    assert_eq!(state_dir(configured(), Some("/run/a:/run/b".into())), PathBuf::from("/run/a"));
-}
-
-#[test]
 fn the_reserved_identifier_is_no_instance() {
     let text = format!(
         "uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}instance = 65535\nsecurity_instance = 65535\n"

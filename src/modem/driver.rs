@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use crate::at::responses::{self, RegistrationForm, SimState};
-use crate::at::{self, Channel, Exchange, Line, TraceLine};
+use crate::at::{self, Channel, Exchange, Line, Redacted, TraceLine};
 use crate::clock::Deadline;
 use crate::net::{LinkEvent, LinkFacts, LinkRequest, Outgoing};
 use crate::seed::Seed;
@@ -226,9 +226,7 @@ impl Driver {
         }
         self.go_down("shutting down");
         let can_close = self.state == State::Running && self.bring_up.has_socket();
-        if self.in_flight.is_some() {
-            self.in_flight = Some(Asker::Nobody);
-        }
+        self.abandon_command();
         self.state = if can_close {
             State::Closing { until: now + SHUTDOWN_LIMIT, asked: false }
         } else {
@@ -383,7 +381,8 @@ impl Driver {
             (None, _) => None,
         };
         let Some(urc) = urc else {
-            return debug!(line = line.text, "URC that nobody needs");
+            // A late answer to a question for an identity looks like one.
+            return debug!(line = %Redacted(&line.text), "URC that nobody needs");
         };
         if !matches!(self.state, State::Running) {
             return;
@@ -421,7 +420,6 @@ impl Driver {
             return;
         }
         self.restart(Start::Whole, why, now);
-        self.abandon_command();
         self.channel.reset(now);
     }
 
@@ -434,7 +432,7 @@ impl Driver {
         self.common.facts.change(|facts| facts.trouble = Some(why));
     }
 
-    /// Begins bring-up at `start`; whoever has a command in flight will not be told of its end.
+    /// Begins bring-up at `start`; whoever has a command in flight is not told of its end.
     fn restart(&mut self, start: Start, why: &str, now: Instant) {
         if self.state != State::Running {
             return;
@@ -446,14 +444,12 @@ impl Driver {
         } else {
             self.go_down(why);
         }
-        if self.in_flight.is_some() {
-            self.in_flight = Some(Asker::Nobody);
-        }
+        self.abandon_command();
         self.uncovered_since = None;
         self.bring_up.start(start, &mut self.common, now);
     }
 
-    /// The port or the modem is not the one that took the command: its end will not be told.
+    /// Whoever has a command in flight will not be told of its end.
     fn abandon_command(&mut self) {
         if self.in_flight.is_some() {
             self.in_flight = Some(Asker::Nobody);

@@ -37,6 +37,7 @@ fn options(seed: u64) -> Options {
         broker_away: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
         order_every: Some(Duration::from_secs(900)),
+        mishaps: Vec::new(),
     }
 }
 
@@ -139,4 +140,44 @@ fn a_world_that_cannot_reach_its_server_is_a_failed_run() {
         World::new(Options { cell, duration: Duration::from_secs(600), ..options(1) }, clock::now()).run();
     assert!(!report.is_good());
     assert!(report.books.balance() && report.books.pending() > 0, "{report:?}");
+}
+
+/// These befall the cell in turn, one every `step` seconds for the first five hours; then all is well.
+fn in_turn(orders: &[cell::Order], step: u64) -> Vec<(Duration, cell::Order)> {
+    let end = 5 * 3600;
+    let in_turn = (1..end / step).zip(orders.iter().copied().cycle());
+    let timed = in_turn.map(|(n, order)| (Duration::from_secs(n * step), order));
+    timed.chain([(Duration::from_secs(end), cell::Order::RegainCoverage)]).collect()
+}
+
+#[test]
+fn whatever_befalls_the_cell_the_gateway_comes_back_and_no_sample_is_lost() {
+    use cell::Order::{DropContext, ForgetMappings, LoseCoverage, RegainCoverage};
+    let both = [DropContext, ForgetMappings, LoseCoverage, DropContext, RegainCoverage];
+    let courses: [(&[cell::Order], u64); 4] = [
+        (&[DropContext], 601),
+        (&[LoseCoverage, RegainCoverage], 611),
+        (&[ForgetMappings], 333),
+        (&both, 227),
+    ];
+    for seed in seeds() {
+        for (orders, step) in courses {
+            let modem = modem::Options { send_fail: 0.2, baud: Some(115_200), ..modem::Options::default() };
+            // A notification that failed waits up to an hour before the next try.
+            let settling = Duration::from_secs(3 * 3600);
+            let mishaps = in_turn(orders, step);
+            let report = good(Options { modem, mishaps, settling, ..options(seed) });
+            assert!(report.books.reported > 1000, "SIM_SEED={seed} {orders:?}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn urcs_that_go_to_another_port_are_brought_to_ours() {
+    for seed in seeds() {
+        let modem = modem::Options { port_name: "uart1".into(), ..modem::Options::default() };
+        let report = good(Options { modem, ..options(seed) });
+        // Found by the slow look alone, each answer would come half a minute late.
+        assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
+    }
 }

@@ -10,7 +10,7 @@ use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::io::{Input, Output};
 use crate::lab::broker::{self, Broker};
-use crate::lab::cell::{Cell, Network, PortId, Traffic};
+use crate::lab::cell::{self, Cell, Network, PortId, Traffic};
 use crate::lab::modem::Modem;
 use crate::lab::sensors::{Player, Reading};
 use crate::lab::server::{Command, Event as ServerEvent, Order, Server};
@@ -51,6 +51,7 @@ pub(super) struct Surroundings {
     broker_turns: VecDeque<(Instant, bool)>,
     inputs: VecDeque<Input>,
     orders: Orders,
+    mishaps: VecDeque<(Instant, cell::Order)>,
     arrived: u64,
     registrations: u64,
     updates: u64,
@@ -98,6 +99,7 @@ impl Surroundings {
                 given: 0,
                 taken: 0,
             },
+            mishaps: options.mishaps.iter().map(|(after, order)| (now + *after, *order)).collect(),
             arrived: 0,
             registrations: 0,
             updates: 0,
@@ -163,6 +165,10 @@ impl Surroundings {
             self.broker.connect(GATEWAY, false, now);
         }
         self.orders.give(&mut self.server, now);
+        while self.mishaps.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, order)) = self.mishaps.pop_front() else { break };
+            self.cell.handle_order(order, now);
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
@@ -175,6 +181,7 @@ impl Surroundings {
                 self.broker.poll_timeout(),
                 self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
                 self.broker_turns.front().map(|(at, _)| Deadline::new(*at, "the broker comes or goes")),
+                self.mishaps.front().map(|(at, _)| Deadline::new(*at, "the cell is disturbed")),
                 self.orders.next.filter(|_| self.playing).map(|at| Deadline::new(at, "order the lamp")),
             ]
             .into_iter()
