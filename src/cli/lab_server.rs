@@ -157,7 +157,9 @@ fn report(endpoint: &str, outcome: &Result<Answer, CommandError>, as_json: bool)
 fn input() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(MAX_LINES);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        // Octets that are no text make a wrong command, not the end of all commands.
+        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
             if sender.blocking_send(line).is_err() {
                 return;
             }
@@ -263,6 +265,7 @@ fn outcome_text(endpoint: &str, outcome: &Result<Answer, CommandError>) -> Strin
             let links = answer.links.iter().map(|link| format!("\n  {link}"));
             format!("{endpoint} answered {}{}", answer.code, values.chain(links).collect::<String>())
         }
+        Err(error) if endpoint.is_empty() => error.to_string(),
         Err(error) => format!("{endpoint} did not answer: {error}"),
     }
 }

@@ -48,11 +48,10 @@ Exit codes:
 /// The command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;
 
+/// Those without a word here are described where their arguments are, so that `--help` shows all of that.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway service
     Run(run::Args),
-    /// Show the whole chain at work, without hardware
     #[cfg(feature = "lab")]
     Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
@@ -70,7 +69,6 @@ enum Lab {
     Server(lab_server::Args),
     /// Sensors that publish to an MQTT broker
     Sensors(lab_sensors::Args),
-    /// The whole gateway and its surroundings under a virtual clock
     World(lab_world::Args),
 }
 
@@ -117,3 +115,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn help_of_run_states_how_long_its_end_may_take() {
+        let help = Cli::command().find_subcommand_mut("run").unwrap().render_long_help().to_string();
+        assert!(help.contains("within 10 s with profile \"lan\" and 25 s with \"nbiot\""), "{help}");
+    }
+}

@@ -102,10 +102,14 @@ impl Driver {
             PortEvent::Opened => "the serial port was opened anew",
             PortEvent::Lost { reason } => reason,
         };
+        let is_news = self.common.facts.now.trouble.as_deref() != Some(reason);
         self.go_down(reason);
         self.abandon_command();
         if let PortEvent::Lost { reason } = event {
-            warn!(reason, "serial port lost");
+            // An unplugged modem is tried again all night: once is enough.
+            if is_news {
+                warn!(reason, "serial port lost; it is tried again until it is there");
+            }
             self.common.facts.change(|facts| facts.trouble = Some(reason));
             self.state = State::NoPort;
         } else {

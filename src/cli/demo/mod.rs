@@ -173,6 +173,9 @@ impl Demo {
     /// The sensors are silent; waits until their last values have arrived.
     async fn settle(&mut self, stop: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
         self.parts.sensors.stop_playing();
+        if !self.has_settled() {
+            self.screen.settling(LAST_VALUES_WITHIN);
+        }
         let mut beat = interval(BEAT);
         let end = clock::now() + LAST_VALUES_WITHIN;
         // Ctrl-C in the middle of it: judge what there is.
@@ -237,6 +240,7 @@ impl Demo {
                 }
             }
         }
+        self.tally.gateway(&event);
         self.screen.gateway(&event);
     }
 

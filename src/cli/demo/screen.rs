@@ -58,6 +58,13 @@ impl Screen {
         );
     }
 
+    /// The sensors have stopped; what they said last is on its way.
+    pub(super) fn settling(&mut self, limit: Duration) {
+        let line =
+            format!("the sensors are silent; up to {} s for their last values to arrive", limit.as_secs());
+        self.line("note", Colour::Yellow, &line);
+    }
+
     /// A value reached the demo's server.
     pub(super) fn sample(&mut self, reading: &Reading, delay: Option<Duration>) {
         // What a notification brings along and has brought before is not worth a line.
@@ -258,7 +265,7 @@ fn after(delay: Option<Duration>) -> String {
     delay.map_or_else(String::new, |delay| format!("{:.2} s after publish", delay.as_secs_f64()))
 }
 
-fn in_words(value: &Value) -> String {
+pub(super) fn in_words(value: &Value) -> String {
     match value {
         Value::String(text) | Value::CoreLink(text) => text.clone(),
         Value::Integer(number) | Value::Time(number) => number.to_string(),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::screen::in_words;
+use crate::gateway::io::Event as GatewayEvent;
 use crate::lab::broker::Message;
 use crate::lab::sensors::{Kind, Player, Reading as Published};
 use crate::lab::server::Reading;
@@ -24,6 +26,11 @@ pub(super) struct Tally {
     /// The last value at the server, by path.
     at_server: BTreeMap<Path, Value>,
     dimmed: bool,
+    /// The link is up, or why not; `None` before the gateway said a word about it.
+    link: Option<Result<(), String>>,
+    is_registered: bool,
+    /// Why the gateway has no broker.
+    broker_lost: Option<String>,
 }
 
 impl Tally {
@@ -34,6 +41,9 @@ impl Tally {
             arrived: BTreeMap::new(),
             at_server: BTreeMap::new(),
             dimmed: false,
+            link: None,
+            is_registered: false,
+            broker_lost: None,
         }
     }
 
@@ -65,6 +75,22 @@ impl Tally {
         self.delay(object, now)
     }
 
+    /// What the gateway tells, for the causes of a failure.
+    pub(super) fn gateway(&mut self, event: &GatewayEvent) {
+        match event {
+            GatewayEvent::Link(facts) => {
+                let why = || facts.trouble.clone().unwrap_or_else(|| facts.state.to_owned());
+                self.link = Some(if facts.up { Ok(()) } else { Err(why()) });
+            }
+            GatewayEvent::Registered { .. } | GatewayEvent::Updated { .. } => self.is_registered = true,
+            GatewayEvent::RegistrationFailed { .. } => self.is_registered = false,
+            GatewayEvent::Broker { connected, reason } => {
+                self.broker_lost = (!connected).then(|| reason.clone());
+            }
+            _ => {}
+        }
+    }
+
     /// The server's order reached the lamp's topic.
     pub(super) fn dimmed(&mut self) {
         self.dimmed = true;
@@ -82,7 +108,8 @@ impl Tally {
 
     /// Whether the demo passes; else every reason why not.
     pub(super) fn judge(&self, players: &[Player]) -> Result<(), Vec<String>> {
-        let mut reasons = Vec::new();
+        let mut reasons = self.causes();
+        let is_cut_off = !reasons.is_empty();
         for player in players {
             let kind = player.kind();
             let arrived = self.arrived.get(&kind.object()).copied().unwrap_or(0);
@@ -90,7 +117,8 @@ impl Tally {
                 reasons
                     .push(format!("only {arrived} samples of {} arrived, {ENOUGH} are needed", kind.name()));
             }
-            if !self.real_server {
+            // Without a way to the server its values say nothing.
+            if !self.real_server && !is_cut_off {
                 reasons.extend(self.differences(player));
             }
         }
@@ -98,6 +126,20 @@ impl Tally {
             reasons.push("the server's order to dim the lamp did not reach its topic".into());
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    /// What kept everything from arriving.
+    fn causes(&self) -> Vec<String> {
+        let mut causes = vec![];
+        match &self.link {
+            Some(Err(why)) => causes.push(format!("the modem is not online: {why}")),
+            Some(Ok(())) if !self.is_registered => {
+                causes.push("the server has not registered the gateway".into());
+            }
+            _ => {}
+        }
+        causes.extend(self.broker_lost.as_ref().map(|why| format!("the gateway has no broker: {why}")));
+        causes
     }
 
     fn differences(&self, player: &Player) -> Vec<String> {
@@ -109,7 +151,10 @@ impl Tally {
                 let path = Path::resource_of(object, 0, *resource);
                 let arrived = self.at_server.get(&path);
                 let same = arrived.is_some_and(|arrived| is_same(published, arrived));
-                (!same).then(|| format!("{path}: published {published:?}, but the server has {arrived:?}"))
+                (!same).then(|| {
+                    let at_server = arrived.map_or_else(|| "nothing".to_owned(), in_words);
+                    format!("{path}: published {published}, but the server has {at_server}")
+                })
             })
             .collect()
     }
@@ -143,6 +188,7 @@ fn is_same(published: &Published, arrived: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::clock::UnixTime;
+    use crate::net::LinkFacts;
     use crate::seed::Seed;
 
     #[expect(clippy::disallowed_methods, reason = "a test needs some origin of time")]
@@ -196,7 +242,10 @@ mod tests {
             tally.arrived(reading, t0);
         });
         let reasons = tally.judge(&[player]).unwrap_err();
-        assert!(reasons.len() == 1 && reasons[0].contains("-1.0"), "{reasons:?}");
+        assert!(
+            reasons.len() == 1 && reasons[0].ends_with("published 60, but the server has -1"),
+            "{reasons:?}"
+        );
     }
 
     #[test]
@@ -209,5 +258,25 @@ mod tests {
             tally.acknowledged(Path::resource_of(3416, 0, 3), t0);
         });
         assert_eq!(tally.judge(&[player]), Ok(()));
+    }
+
+    #[test]
+    fn what_cut_the_gateway_off_is_the_first_reason() {
+        let (player, _) = played(t0());
+        let mut tally = Tally::new(false);
+        tally.gateway(&GatewayEvent::Broker { connected: false, reason: "refused".into() });
+        let reasons = tally.judge(std::slice::from_ref(&player)).unwrap_err();
+        assert_eq!(reasons[0], "the gateway has no broker: refused");
+        assert!(!reasons.iter().any(|reason| reason.contains("but the server has")), "{reasons:?}");
+        tally.gateway(&GatewayEvent::Broker { connected: true, reason: String::new() });
+        tally.gateway(&GatewayEvent::Link(Box::new(LinkFacts { up: true, ..LinkFacts::default() })));
+        let reasons = tally.judge(std::slice::from_ref(&player)).unwrap_err();
+        assert_eq!(reasons[0], "the server has not registered the gateway");
+        tally.gateway(&GatewayEvent::Link(Box::new(LinkFacts {
+            state: "waiting for the SIM",
+            ..LinkFacts::default()
+        })));
+        let reasons = tally.judge(&[player]).unwrap_err();
+        assert_eq!(reasons[0], "the modem is not online: waiting for the SIM");
     }
 }

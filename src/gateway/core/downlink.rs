@@ -41,7 +41,8 @@ impl Core {
     }
 
     fn link_came_up(&mut self, address_changed: bool, now: Instant) {
-        tracing::info!(address = ?self.facts().address, address_changed, "link is up");
+        let address = self.facts().address.map(tracing::field::display);
+        tracing::info!(address, address_changed, "link is up");
         self.coap.set_max_datagram(self.facts().max_send_octets);
         self.coap.handle_link(true, now);
         self.facts_changed();

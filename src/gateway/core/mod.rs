@@ -10,7 +10,7 @@ mod link;
 mod names;
 mod uplink;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use crate::coap::Endpoint;
 use crate::lwm2m::client::{self, Client};
 use crate::lwm2m::management::Access;
 use crate::lwm2m::model::Model;
+use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
 
@@ -42,6 +43,8 @@ pub struct Core {
     bridge: Bridge,
     names: Names,
     books: Books,
+    /// Paths whose refusal was logged; bounded, refusals of further ones are counted only.
+    refused: BTreeSet<Path>,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -88,6 +91,7 @@ impl Core {
             lwm2m,
             names: Names::new(&settings),
             books: Books::default(),
+            refused: BTreeSet::new(),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
