@@ -59,8 +59,7 @@ fn a_datagram_and_its_answer_take_one_round_trip() {
     let (mut cell, now) = attached(Options::default(), t0());
     cell.handle_up(up(1), now);
     let (networks, _) = run_to(&mut cell, now + Duration::from_secs(1));
-    let [(_, Network::Bind(bound)), (at, Network::Send { port, to, payload })] = networks.as_slice()
-    else {
+    let [(_, Network::Bind(bound)), (at, Network::Send { port, to, payload })] = networks.as_slice() else {
         panic!("{networks:?}")
     };
     assert_eq!((bound, *to, payload.len()), (port, server(), 10));
