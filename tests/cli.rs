@@ -154,7 +154,7 @@ fn a_gateway_with_nothing_around_it_keeps_trying_and_still_ends_at_once() {
         "[modem]\nport = \"/nonexistent/port\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n\
          [[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n",
     );
-    gateway.wait_for("serial port is not there");
+    gateway.wait_for("serial port lost");
     kill("TERM", gateway.child.id());
     let (code, took) = gateway.end();
     assert_eq!(code, Some(0));
