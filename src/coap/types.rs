@@ -261,6 +261,31 @@ pub enum Failure {
     Abandoned,
 }
 
+/// Why an observation that a peer held on us is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// GET with Observe 1 (OBS-06).
+    Cancelled,
+    /// RST to one of its messages (OBS-07): the peer wants no more of them, or does not know us any more.
+    Rejected,
+    /// The peer put its token to a new use (OBS-05).
+    Replaced,
+    /// Its last notification, an error, is over (OBS-13).
+    Over,
+}
+
+impl Ending {
+    /// In words, for the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled by the observer",
+            Self::Rejected => "rejected by RST",
+            Self::Replaced => "replaced under the same token",
+            Self::Over => "its last notification is over",
+        }
+    }
+}
+
 /// What the endpoint tells the layer above.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -304,8 +329,8 @@ pub enum Event {
     ObservationEnded {
         /// Which.
         id: ObservationId,
-        /// In words, for the log.
-        why: &'static str,
+        /// Why.
+        why: Ending,
     },
     /// The observer acknowledged the notification (CON), or the link has sent it (NON).
     NotificationDelivered {

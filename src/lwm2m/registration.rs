@@ -17,6 +17,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::lost::Lost;
 use super::model::Version;
 use super::path::Path;
 use super::tree::Shape;
@@ -161,6 +162,8 @@ pub struct Account {
     refused: bool,
     /// Why an Update is wanted beyond what changed.
     wanted: Option<&'static str>,
+    /// What the server may want to observe again.
+    lost: Lost,
     chance: Rng,
 }
 
@@ -171,6 +174,7 @@ impl Account {
         uri: &str,
         peer: Option<Peer>,
         retry: Retry,
+        lost: Lost,
         chance: Rng,
     ) -> Self {
         let (uri_path, uri_query) = path_and_query(uri);
@@ -186,6 +190,7 @@ impl Account {
             failures: 0,
             refused: false,
             wanted: None,
+            lost,
             chance,
         }
     }
@@ -256,6 +261,16 @@ impl Account {
     /// An Update is to be sent although nothing changed (UPD-04).
     pub const fn want_update(&mut self, why: &'static str) {
         self.wanted = Some(why);
+    }
+
+    /// An observation of the server ended, and it may want it back.
+    pub fn lost(&mut self, path: Path, now: Instant) {
+        self.lost.lose(path, now);
+    }
+
+    /// The server observes this path from now on.
+    pub fn observed(&mut self, path: Path) {
+        self.lost.regain(path);
     }
 
     /// The server has this address from now on. Another one than before needs a new Register (REG-28).
@@ -335,6 +350,8 @@ impl Account {
                 (Step::Update { why }, request)
             }
             State::Idle { .. } | State::Registered { .. } => {
+                // The server forgets its observations with this (REG-18). Whatever it then observes will do.
+                self.lost.lose(Path::ROOT, now);
                 self.state = State::Registering { open: open() };
                 (Step::Register, self.register_request(facts, links()))
             }
@@ -362,6 +379,7 @@ impl Account {
                     since: open.since,
                     announced: open.announces,
                 };
+                self.lost.handle_register(now);
                 self.state = State::Registered { registration };
                 Some(Outcome::Registered)
             }
@@ -372,6 +390,7 @@ impl Account {
             State::Updating { registration, open } if response.code.is_success() => {
                 let registration =
                     Registration { since: open.since, announced: open.announces, ..registration };
+                self.lost.handle_update(now);
                 self.state = State::Registered { registration };
                 Some(Outcome::Updated)
             }
@@ -419,7 +438,8 @@ impl Account {
         match &self.state {
             State::Idle { not_before } => Some(Deadline::new((*not_before)?, "registration attempt")),
             State::Registered { registration } => {
-                Some(Deadline::new(registration.update_at(facts.margin), "registration update"))
+                let regular = Deadline::new(registration.update_at(facts.margin), "registration update");
+                Deadline::sooner(Some(regular), self.lost.poll_timeout())
             }
             _ => None,
         }
@@ -444,7 +464,10 @@ impl Account {
         if announced.shape != facts.shape && !facts.gathering {
             return Some("object instances changed");
         }
-        (registration.update_at(facts.margin) <= now).then_some("lifetime")
+        if registration.update_at(facts.margin) <= now {
+            return Some("lifetime");
+        }
+        self.lost.is_due(now).then_some("observations are missing")
     }
 
     /// The order of the queries means nothing (REG-09).

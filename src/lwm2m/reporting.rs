@@ -185,6 +185,11 @@ impl Reporting {
         })
     }
 
+    /// This peer observes the path, or one above it.
+    pub fn is_observed(&self, peer: Peer, path: Path) -> bool {
+        self.above(path).filter_map(|id| self.observations.get(&id)).any(|one| one.target.peer == peer)
+    }
+
     /// The observation of this peer that is due for the longest time.
     pub fn next_due(&mut self, peer: Peer, now: Instant) -> Option<(ObservationId, Target)> {
         self.handle_timeout(now);
@@ -264,11 +269,16 @@ impl Reporting {
 
     /// Observations of the path, of what it lies in and of what lies in it.
     fn covering(&self, path: Path) -> Vec<ObservationId> {
+        let above = path.parent().into_iter().flat_map(|parent| self.above(parent));
+        let below = self.by_path.range((path, ObservationId(0))..).take_while(|(at, _)| path.covers(*at));
+        above.chain(below.map(|(_, id)| *id)).collect()
+    }
+
+    /// Observations of the path and of what it lies in.
+    fn above(&self, path: Path) -> impl Iterator<Item = ObservationId> + '_ {
         let (least, most) = (ObservationId(0), ObservationId(u64::MAX));
-        let above = std::iter::successors(path.parent(), |above| above.parent());
-        let above = above.flat_map(|above| self.by_path.range((above, least)..=(above, most)));
-        let below = self.by_path.range((path, least)..).take_while(|(at, _)| path.covers(*at));
-        above.chain(below).map(|(_, id)| *id).collect()
+        let paths = std::iter::successors(Some(path), |path| path.parent());
+        paths.flat_map(move |at| self.by_path.range((at, least)..=(at, most))).map(|(_, id)| *id)
     }
 
     fn schedule(&mut self, id: ObservationId) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::{Client, Event, Starting, unavailable};
-use crate::coap::{self, Code, ExchangeId, Failure, ObservationId, RequestId, Response};
+use crate::coap::{self, Code, Ending, ExchangeId, Failure, ObservationId, RequestId, Response};
 use crate::lwm2m::downlink::{Operation, Transaction, TransactionId};
 use crate::lwm2m::management::{self, Decision};
 use crate::lwm2m::objects::{device, server};
@@ -36,7 +36,12 @@ impl Client {
                 self.handle_exchange(exchange, now, |account| account.handle_failure(why, now));
             }
             coap::Event::ObservationStarted { id, request } => self.start_observation(id, request),
-            coap::Event::ObservationEnded { id, why } => self.end_observation(id, why),
+            coap::Event::ObservationEnded { id, why: Ending::Rejected } => {
+                self.lose_observation(id, Ending::Rejected.as_str(), now);
+            }
+            coap::Event::ObservationEnded { id, why } => {
+                self.end_observation(id, why.as_str());
+            }
             coap::Event::NotificationDelivered { notification } => {
                 let Some((target, snapshot)) = self.reporting.delivered(notification) else { return };
                 self.stats.notifications_delivered += 1;
@@ -164,26 +169,37 @@ impl Client {
         // The first answer is not acknowledged: samples that it showed are reported by a notification after it.
         let owed = self.tree.changed_since(target.path, shown) || self.books.has_pending(target.path);
         self.reporting.start(id, target, owed, answered);
-        if let Some(server) = self.account_of(target.peer).map(|account| account.short_server_id) {
-            debug!(server, path = %target.path, "observation started");
-            self.events.push_back(Event::ObservationStarted { server, path: target.path });
-        }
+        let Some(account) = self.account_of_mut(target.peer) else { return };
+        account.observed(target.path);
+        let server = account.short_server_id;
+        debug!(server, path = %target.path, "observation started");
+        self.events.push_back(Event::ObservationStarted { server, path: target.path });
     }
 
-    pub(super) fn end_observation(&mut self, id: ObservationId, why: &'static str) {
-        let Some((target, samples)) = self.reporting.end(id) else { return };
+    pub(super) fn end_observation(&mut self, id: ObservationId, why: &'static str) -> Option<Target> {
+        let (target, samples) = self.reporting.end(id)?;
         self.books.failed(samples);
         if let Some(server) = self.account_of(target.peer).map(|account| account.short_server_id) {
             debug!(server, path = %target.path, why, "observation ended");
             self.events.push_back(Event::ObservationEnded { server, path: target.path, why });
         }
+        Some(target)
+    }
+
+    /// An observation ended, and not because the server said so in as many words: it may want it back.
+    pub(super) fn lose_observation(&mut self, id: ObservationId, why: &'static str, now: Instant) {
+        let Some(Target { peer, path, .. }) = self.end_observation(id, why) else { return };
+        if self.reporting.is_observed(peer, path) {
+            return;
+        }
+        if let Some(account) = self.account_of_mut(peer) {
+            account.lost(path, now);
+        }
     }
 
     /// A notification failed in a way that makes one ask: is the server still there, and does it still know us?
     fn doubt(&mut self, peer: Peer, why: Failure, now: Instant) {
-        let Some(account) = self.accounts.iter_mut().find(|account| account.peer() == Some(peer)) else {
-            return;
-        };
+        let Some(account) = self.account_of_mut(peer) else { return };
         let was_known = |within| account.known_since().is_some_and(|since| now < since + within);
         match why {
             Failure::TimedOut | Failure::Unreachable => account.want_update("notification failed"),

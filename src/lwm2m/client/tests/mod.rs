@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::coap::{
-    Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority, Request as CoapRequest,
+    Ending, Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority, Request as CoapRequest,
 };
 use crate::lwm2m::codecs::{self, Format};
 use crate::lwm2m::model::Version;

@@ -54,7 +54,7 @@ fn nothing_leaves_before_the_link_is_up_and_the_address_is_known() {
     assert!(bench.asked.is_empty() && bench.client.poll_timeout().is_none());
     bench.link_up();
     assert!(bench.asked.is_empty() && bench.client.poll_timeout().is_none());
-    bench.client.set_peer(1, peer(1));
+    bench.client.set_peer(1, peer(1), bench.now);
     bench.drain();
     assert_eq!(bench.asked.len(), 1);
 }
@@ -304,7 +304,7 @@ fn register_ends_the_observations_of_that_server_alone_reg_18() {
     let mut bench = Bench::registered_at(settings(2));
     bench.set(TEMPERATURE, 1.0, 1);
     let (first, second) = (bench.observe_from(1, "/3303"), bench.observe_from(2, "/3303"));
-    bench.client.set_peer(1, peer(9));
+    bench.client.set_peer(1, peer(9), bench.now);
     bench.drain();
     assert!(!bench.observations.contains_key(&first) && bench.observations.contains_key(&second));
     assert!(bench.events.contains(&Event::ObservationEnded {
