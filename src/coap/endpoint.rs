@@ -198,6 +198,10 @@ impl Endpoint {
                     self.take_notifications(id);
                 }
             }
+            Action::ForgetObservation { observation } => {
+                self.observations.end(observation);
+                self.take_notifications(observation);
+            }
             Action::Abandon { exchange } => {
                 self.observing.abandon(exchange);
                 if let Some(id) = self.exchanges.find(|out| out.purpose.exchange() == Some(exchange)) {

@@ -221,6 +221,11 @@ pub enum Action {
         /// Whose.
         peer: Peer,
     },
+    /// Forget one observation and what is under way about it, silently.
+    ForgetObservation {
+        /// Which one.
+        observation: ObservationId,
+    },
     /// Drop an own request without waiting for its end, or an observation that it started: the next notification meets RST.
     Abandon {
         /// Which one.

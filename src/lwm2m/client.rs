@@ -272,6 +272,8 @@ impl Client {
                 self.actions.extend(account.close());
             } else {
                 self.last_exchange += 1;
+                // De-register ends them anyway, and must not wait behind the resends of a last notification.
+                self.actions.extend(account.peer().map(|peer| Action::ForgetObservations { peer }));
                 self.actions.extend(account.stop(self.link_up, ExchangeId(self.last_exchange)));
             }
         }
@@ -353,8 +355,8 @@ impl Client {
     fn ask_for_updates_after_silence(&mut self, now: Instant) {
         for index in 0..self.accounts.len() {
             let Some(peer) = self.accounts[index].peer() else { continue };
-            if self.accounts[index].is_at_rest() && self.is_silent(peer, now) && self.reporting.is_ready(peer)
-            {
+            let is_idle = self.accounts[index].is_at_rest() && !self.reporting.is_under_way(peer);
+            if is_idle && self.is_silent(peer, now) && self.reporting.is_ready(peer) {
                 self.accounts[index].want_update("silence before a notification");
             }
         }

@@ -74,16 +74,17 @@ impl Lost {
     }
 
     /// A path is observed: what lies in it or around it is missing no more, for the server has reached us about it.
-    pub fn regain(&mut self, path: Path) {
-        let State::Missing { since, .. } = &mut self.state else { return };
+    /// True if it, or something in it, had been observed before.
+    pub fn regain(&mut self, path: Path) -> bool {
+        let State::Missing { since, .. } = &mut self.state else { return false };
         let below = since.range(path..).map(|(at, _)| *at).take_while(|at| path.covers(*at));
         let above = std::iter::successors(path.parent(), |above| above.parent());
-        for at in below.chain(above).collect::<Vec<_>>() {
-            since.remove(&at);
-        }
+        let regained: Vec<_> = below.chain(above).filter(|at| since.contains_key(at)).collect();
+        since.retain(|at, _| !regained.contains(at));
         if since.is_empty() {
             self.state = State::Complete;
         }
+        regained.into_iter().any(|at| path.covers(at))
     }
 
     /// The server has registered us anew: it has all the time from now on.

@@ -162,6 +162,8 @@ pub struct Account {
     refused: bool,
     /// Why an Update is wanted beyond what changed.
     wanted: Option<&'static str>,
+    /// When the server last asked us something or answered with success.
+    known_at: Option<Instant>,
     /// What the server may want to observe again.
     lost: Lost,
     chance: Rng,
@@ -190,6 +192,7 @@ impl Account {
             failures: 0,
             refused: false,
             wanted: None,
+            known_at: None,
             lost,
             chance,
         }
@@ -210,14 +213,14 @@ impl Account {
         matches!(self.state, State::Registered { .. })
     }
 
-    /// The server knew us at this time at the latest.
-    pub fn known_since(&self) -> Option<Instant> {
-        match &self.state {
-            State::Registered { registration } | State::Updating { registration, .. } => {
-                Some(registration.since)
-            }
-            _ => None,
-        }
+    /// When the server last showed that it knows us.
+    pub const fn known_at(&self) -> Option<Instant> {
+        self.known_at
+    }
+
+    /// The server asked us something, so it knows us.
+    pub const fn note_request(&mut self, now: Instant) {
+        self.known_at = Some(now);
     }
 
     /// Nothing more will come from here.
@@ -268,9 +271,9 @@ impl Account {
         self.lost.lose(path, now);
     }
 
-    /// The server observes this path from now on.
-    pub fn observed(&mut self, path: Path) {
-        self.lost.regain(path);
+    /// The server observes this path from now on. True if an observation of it was lost before.
+    pub fn observed(&mut self, path: Path) -> bool {
+        self.lost.regain(path)
     }
 
     /// The server has this address from now on. Another one than before needs a new Register (REG-28).
@@ -380,6 +383,7 @@ impl Account {
                     announced: open.announces,
                 };
                 self.lost.handle_register(now);
+                self.known_at = Some(now);
                 self.state = State::Registered { registration };
                 Some(Outcome::Registered)
             }
@@ -391,6 +395,7 @@ impl Account {
                 let registration =
                     Registration { since: open.since, announced: open.announces, ..registration };
                 self.lost.handle_update(now);
+                self.known_at = Some(now);
                 self.state = State::Registered { registration };
                 Some(Outcome::Updated)
             }

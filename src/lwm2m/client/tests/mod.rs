@@ -171,6 +171,10 @@ impl Bench {
                 let live = &self.observations;
                 self.notified.retain(|note| live.contains_key(&note.observation));
             }
+            Action::ForgetObservation { observation } => {
+                self.observations.remove(&observation);
+                self.notified.retain(|note| note.observation != observation);
+            }
             Action::Abandon { exchange } => self.asked.retain(|asked| asked.exchange != exchange),
             Action::Ping { .. } => panic!("nobody asked for a ping"),
         }
