@@ -31,8 +31,8 @@ use super::reliability::{Delivery, RoundTrip};
 use super::requests::{Acknowledgement, Asked, Requests};
 use super::stats::Stats;
 use super::types::{
-    Action, Code, Ending, Event, ExchangeId, Failure, NotificationId, ObservationId, Priority, Request, RequestId,
-    Response,
+    Action, Code, Ending, Event, ExchangeId, Failure, NotificationId, ObservationId, Priority, Request,
+    RequestId, Response,
 };
 use crate::clock::Deadline;
 use crate::net::{Datagram, Outgoing, Peer, ReleaseHint, TransmitId};
@@ -409,8 +409,7 @@ impl Endpoint {
             return None;
         }
         let earlier = self.observations.find(asked.peer, asked.token);
-        let sequence =
-            earlier.and_then(|earlier| self.end_observation(earlier, Ending::Replaced));
+        let sequence = earlier.and_then(|earlier| self.end_observation(earlier, Ending::Replaced));
         if !accept || !response.code.is_success() {
             return None;
         }

@@ -357,7 +357,7 @@ impl Client {
             let Some(peer) = self.accounts[index].peer() else { continue };
             let is_idle = self.accounts[index].is_at_rest() && !self.reporting.is_under_way(peer);
             if is_idle && self.is_silent(peer, now) && self.reporting.is_ready(peer) {
-                self.accounts[index].want_update("silence before a notification");
+                self.accounts[index].want_contact("silence before a notification");
             }
         }
     }

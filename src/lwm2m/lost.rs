@@ -12,10 +12,10 @@
 //!                                    └─────┘ a pause, an Update
 //! ```
 //!
-//! A server may as well mean its RST, or observe nothing at all. What that costs is bounded: the pause is as long as the
-//! youngest loss is old, so it doubles, and after [`GIVE_UP_AFTER`] a path is given up. With a NAT that forgets after two
-//! minutes these are about nine Updates, with one that does after half a minute about eleven. An Update is 20 octets
-//! (48 with IP and UDP headers), so a loss costs half a kilobyte at the most.
+//! A server may as well mean its RST, or observe nothing at all. What that costs is bounded: each pause is as long as the
+//! youngest loss is old, so it doubles, up to an hour; after [`GIVE_UP_AFTER`] a path is given up. Behind a NAT that forgets
+//! after two minutes these are about ten Updates, behind one that does after half a minute about twelve. An Update is 20
+//! octets (48 with IP and UDP headers), so a loss costs some 250 octets of payload, and 600 on the air, at the most.
 //!
 //! Without a NAT none of this happens: then the server can reach us whenever it wants.
 
@@ -74,17 +74,19 @@ impl Lost {
     }
 
     /// A path is observed: what lies in it or around it is missing no more, for the server has reached us about it.
-    /// True if it, or something in it, had been observed before.
+    /// True if any of that had been observed before.
     pub fn regain(&mut self, path: Path) -> bool {
         let State::Missing { since, .. } = &mut self.state else { return false };
         let below = since.range(path..).map(|(at, _)| *at).take_while(|at| path.covers(*at));
         let above = std::iter::successors(path.parent(), |above| above.parent());
-        let regained: Vec<_> = below.chain(above).filter(|at| since.contains_key(at)).collect();
-        since.retain(|at, _| !regained.contains(at));
+        let mut had_been = false;
+        for at in below.chain(above).collect::<Vec<_>>() {
+            had_been |= since.remove(&at).is_some() && at != Path::ROOT;
+        }
         if since.is_empty() {
             self.state = State::Complete;
         }
-        regained.into_iter().any(|at| path.covers(at))
+        had_been
     }
 
     /// The server has registered us anew: it has all the time from now on.
@@ -130,5 +132,121 @@ impl Lost {
     /// Never two gateways in step (RTY-10).
     fn about(&mut self, pause: Duration) -> Duration {
         self.chance.between(pause.mul_f64(0.75), pause.mul_f64(1.25))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    const OBJECT: Path = Path::object_only(3303);
+    const INSTANCE: Path = Path::instance_of(3303, 0);
+    const RESOURCE: Path = Path::resource_of(3303, 0, 5700);
+    const OTHER: Path = Path::object_only(3304);
+
+    fn t0() -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some origin of time")]
+        Instant::now()
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn behind_nat(idle: u64, seed: u64) -> Lost {
+        Lost::new(Some(seconds(idle)), Seed::new(seed).rng())
+    }
+
+    /// Times of the Updates until the server is given up, none of which brings an observation.
+    fn updates(lost: &mut Lost, start: Instant) -> Vec<Duration> {
+        let due = std::iter::from_fn(|| {
+            let at = lost.poll_timeout()?.at;
+            assert!(lost.is_due(at) && !lost.is_due(at - seconds(1)));
+            lost.handle_update(at);
+            Some(at - start)
+        });
+        due.take(100).collect()
+    }
+
+    #[test]
+    fn updates_come_ever_later_and_end_after_a_dozen_obs_07() {
+        for (idle, seed) in [30, 60, 120, 300]
+            .into_iter()
+            .zip(0_u64..)
+            .flat_map(|(idle, from)| (0..50).map(move |seed| (idle, from * 100 + seed)))
+        {
+            let (t0, mut lost) = (t0(), behind_nat(idle, seed));
+            lost.lose(OBJECT, t0);
+            let updates = updates(&mut lost, t0);
+            // The first comes while the mapping lives.
+            assert!(updates[0] < seconds(idle), "{updates:?}");
+            assert!((6..=14).contains(&updates.len()), "{updates:?}");
+            assert!(
+                updates.windows(2).all(|two| two[1] - two[0] <= LONGEST_PAUSE.mul_f64(1.25)),
+                "{updates:?}"
+            );
+            let last = *updates.last().unwrap();
+            assert!(last >= GIVE_UP_AFTER && last < GIVE_UP_AFTER + LONGEST_PAUSE * 2, "{updates:?}");
+        }
+    }
+
+    #[test]
+    fn an_observation_of_it_around_it_or_of_all_in_it_ends_the_matter() {
+        for (lost_path, observed, ends) in [
+            (OBJECT, OBJECT, true),
+            (RESOURCE, OBJECT, true),
+            (OBJECT, RESOURCE, true),
+            (Path::ROOT, RESOURCE, true),
+            (OBJECT, OTHER, false),
+            (RESOURCE, Path::resource_of(3303, 0, 5701), false),
+        ] {
+            let mut lost = behind_nat(120, 1);
+            lost.lose(lost_path, t0());
+            assert_eq!(lost.regain(observed), ends && lost_path != Path::ROOT, "{lost_path} {observed}");
+            assert_eq!(lost.poll_timeout().is_none(), ends, "{lost_path} {observed}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_goes_on_and_a_new_loss_begins_with_a_short_pause() {
+        let (t0, mut lost) = (t0(), behind_nat(120, 1));
+        lost.lose(OBJECT, t0);
+        lost.lose(INSTANCE, t0);
+        lost.lose(OTHER, t0);
+        assert!(lost.regain(OBJECT));
+        assert!(!lost.regain(OBJECT));
+        let late = t0 + seconds(3600);
+        lost.handle_update(late);
+        assert!(lost.poll_timeout().unwrap().at >= late + seconds(2700));
+        lost.lose(OBJECT, late);
+        assert!(lost.poll_timeout().unwrap().at < late + seconds(120));
+        lost.handle_register(late + seconds(7200));
+        assert!(lost.poll_timeout().unwrap().at < late + seconds(7200 + 120));
+    }
+
+    #[test]
+    fn after_hours_without_a_link_there_is_one_more_update() {
+        let (t0, mut lost) = (t0(), behind_nat(120, 1));
+        lost.lose(OBJECT, t0);
+        let late = t0 + GIVE_UP_AFTER * 2;
+        assert!(lost.is_due(late));
+        lost.handle_update(late);
+        assert_eq!(lost.state, State::Complete);
+    }
+
+    #[test]
+    fn without_a_nat_nothing_is_ever_missing() {
+        let mut lost = Lost::new(None, Seed::new(1).rng());
+        lost.lose(OBJECT, t0());
+        assert_eq!(lost.poll_timeout(), None);
+    }
+
+    #[test]
+    fn the_paths_kept_in_mind_are_bounded() {
+        let (t0, mut lost) = (t0(), behind_nat(120, 1));
+        (0..2000).for_each(|object| lost.lose(Path::object_only(object), t0));
+        let State::Missing { since, .. } = &lost.state else { panic!("nothing is missing") };
+        assert_eq!(since.len(), MAX_PATHS);
     }
 }

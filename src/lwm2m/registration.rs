@@ -120,6 +120,15 @@ struct Open {
     announces: Announced,
 }
 
+/// What an Update is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The server is to learn something, or has asked for it: it has to answer.
+    Tell,
+    /// The server is to see where we are: any request of its own shows as well that it does.
+    Show,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// `None`: try as soon as the link is up.
@@ -135,6 +144,7 @@ enum State {
     Updating {
         registration: Registration,
         open: Open,
+        purpose: Purpose,
     },
     Deregistering {
         exchange: ExchangeId,
@@ -161,7 +171,7 @@ pub struct Account {
     /// The server itself refused the last attempt; a better link changes nothing about that.
     refused: bool,
     /// Why an Update is wanted beyond what changed.
-    wanted: Option<&'static str>,
+    wanted: Option<(&'static str, Purpose)>,
     /// When the server last asked us something or answered with success.
     known_at: Option<Instant>,
     /// What the server may want to observe again.
@@ -218,9 +228,18 @@ impl Account {
         self.known_at
     }
 
-    /// The server asked us something, so it knows us.
-    pub const fn note_request(&mut self, now: Instant) {
+    /// The server asks us something, so it knows us and where we are. An Update that was to show just that has done
+    /// its work: sent again from behind a NAT it might come from yet another address, and end what the server has begun.
+    pub fn handle_request(&mut self, now: Instant) -> Option<Action> {
         self.known_at = Some(now);
+        let State::Updating { registration, open, purpose } = &self.state else { return None };
+        if *purpose == Purpose::Tell || registration.announced != open.announces {
+            return None;
+        }
+        let abandoned = self.abandon();
+        self.lost.handle_update(now);
+        self.state = State::Registered { registration: registration.clone() };
+        abandoned
     }
 
     /// Nothing more will come from here.
@@ -263,7 +282,12 @@ impl Account {
 
     /// An Update is to be sent although nothing changed (UPD-04).
     pub const fn want_update(&mut self, why: &'static str) {
-        self.wanted = Some(why);
+        self.wanted = Some((why, Purpose::Tell));
+    }
+
+    /// The server is to show that it knows us, and where we are.
+    pub fn want_contact(&mut self, why: &'static str) {
+        self.wanted.get_or_insert((why, Purpose::Show));
     }
 
     /// An observation of the server ended, and it may want it back.
@@ -345,11 +369,11 @@ impl Account {
         let (step, request) = match &self.state {
             State::Idle { not_before } if not_before.is_some_and(|at| at > now) => return None,
             State::Registered { registration } if registration.expires() > now => {
-                let why = self.update_reason(registration, facts, now)?;
+                let (why, purpose) = self.update_reason(registration, facts, now)?;
                 let open = open();
                 let request = registration.update_request(&open.announces, links);
                 let registration = registration.clone();
-                self.state = State::Updating { registration, open };
+                self.state = State::Updating { registration, open, purpose };
                 (Step::Update { why }, request)
             }
             State::Idle { .. } | State::Registered { .. } => {
@@ -391,7 +415,7 @@ impl Account {
                 let forbidden = response.code == Code::FORBIDDEN;
                 Some(self.refused(format!("Register was answered {}", response.code), forbidden, now))
             }
-            State::Updating { registration, open } if response.code.is_success() => {
+            State::Updating { registration, open, .. } if response.code.is_success() => {
                 let registration =
                     Registration { since: open.since, announced: open.announces, ..registration };
                 self.lost.handle_update(now);
@@ -455,24 +479,19 @@ impl Account {
         registration: &Registration,
         facts: Facts<'_>,
         now: Instant,
-    ) -> Option<&'static str> {
+    ) -> Option<(&'static str, Purpose)> {
         let announced = &registration.announced;
-        if self.wanted.is_some() {
-            return self.wanted;
-        }
-        if announced.lifetime_secs != facts.lifetime_secs {
-            return Some("lifetime changed");
-        }
-        if announced.binding != facts.binding {
-            return Some("binding changed");
-        }
-        if announced.shape != facts.shape && !facts.gathering {
-            return Some("object instances changed");
-        }
-        if registration.update_at(facts.margin) <= now {
-            return Some("lifetime");
-        }
-        self.lost.is_due(now).then_some("observations are missing")
+        let to_tell = if announced.lifetime_secs != facts.lifetime_secs {
+            Some("lifetime changed")
+        } else if announced.binding != facts.binding {
+            Some("binding changed")
+        } else if announced.shape != facts.shape && !facts.gathering {
+            Some("object instances changed")
+        } else {
+            (registration.update_at(facts.margin) <= now).then_some("lifetime")
+        };
+        let missing = self.lost.is_due(now).then_some(("observations are missing", Purpose::Show));
+        to_tell.map(|why| (why, Purpose::Tell)).or(self.wanted).or(missing)
     }
 
     /// The order of the queries means nothing (REG-09).

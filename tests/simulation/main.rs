@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use nbgate::config;
-use nbgate::gateway::settings::Host;
+use nbgate::gateway::settings::{Host, Settings};
 use nbgate::lab::sensors::MAPPINGS_TOML;
 use nbgate::lab::world::{Options, Report, SERVER, World};
 use nbgate::lab::{broker, cell, modem, server};
@@ -37,6 +37,13 @@ fn options(seed: u64) -> Options {
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
         order_every: Some(Duration::from_secs(1800)),
     }
+}
+
+/// With the time that a bad cell needs.
+fn patient(options: Options) -> Options {
+    // A notification that failed waits up to an hour before the next try; each resend of a De-register takes minutes.
+    let gateway = Settings { stop_limit: Duration::from_secs(600), ..options.gateway };
+    Options { settling: Duration::from_secs(3 * 3600), gateway, ..options }
 }
 
 fn good(options: Options) -> Report {
@@ -86,9 +93,20 @@ fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
 fn very_long_round_trips_and_heavy_loss_still_balance_the_books() {
     for seed in seeds() {
         let cell = cell::Options { rtt: Duration::from_secs(9), loss: 0.25, ..cell::Options::default() };
-        // A notification that failed waits up to an hour before the next try.
-        let settling = Duration::from_secs(3 * 3600);
-        good(Options { cell, settling, ..options(seed) });
+        good(Options { cell, ..patient(options(seed)) });
+    }
+}
+
+#[test]
+fn a_nat_that_forgets_before_a_resend_is_survived() {
+    for seed in seeds() {
+        let nat_idle = Some(Duration::from_secs(30));
+        let rtt = Duration::from_secs(9);
+        let cell = cell::Options { rtt, loss: 0.25, nat_idle, ..cell::Options::default() };
+        let mut options = patient(options(seed));
+        options.gateway.nat_idle = nat_idle;
+        options.period = Duration::from_secs(1200);
+        good(Options { cell, ..options });
     }
 }
 

@@ -22,7 +22,7 @@ const MAX_TRANSACTIONS: usize = 16;
 const BUSY_FOR: Duration = Duration::from_secs(5);
 
 /// A server that showed so shortly ago that it knows us, and rejects a notification, means just that.
-const REJECTION_IS_MEANT: Duration = Duration::from_secs(60);
+pub(super) const REJECTION_IS_MEANT: Duration = Duration::from_secs(60);
 
 impl Client {
     /// Something happened at the CoAP endpoint.
@@ -63,8 +63,9 @@ impl Client {
             debug!(%peer, "request from a stranger");
             return self.respond(id, Response::new(Code::UNAUTHORIZED), false);
         };
-        account.note_request(now);
         let server = account.short_server_id;
+        let done = account.handle_request(now);
+        self.actions.extend(done);
         self.heard.insert(peer, now);
         self.refresh_clock(now);
         match management::decide(self.view(), request) {
@@ -222,7 +223,7 @@ impl Client {
     fn handle_rejection(&mut self, id: ObservationId, now: Instant) {
         let Some(account) = self.lose_observation(id, Ending::Rejected.as_str(), now) else { return };
         if account.known_at().is_none_or(|at| now >= at + REJECTION_IS_MEANT) {
-            account.want_update("notification rejected");
+            account.want_contact("notification rejected");
         }
     }
 
@@ -230,7 +231,7 @@ impl Client {
     fn doubt(&mut self, peer: Peer, why: Failure) {
         let Some(account) = self.account_of_mut(peer) else { return };
         if matches!(why, Failure::TimedOut | Failure::Unreachable) {
-            account.want_update("notification failed");
+            account.want_contact("notification failed");
         }
     }
 }

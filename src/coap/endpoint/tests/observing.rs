@@ -155,6 +155,21 @@ fn forgotten_observations_end_silently() {
 }
 
 #[test]
+fn one_forgotten_observation_ends_silently_and_the_others_stay() {
+    // OBS-05, OBS-15
+    let mut bench = Bench::lan();
+    let (first, second) = (bench.observed(1, 0xa1), bench.observed(2, 0xa2));
+    bench.notify(1, first, true);
+    bench.send();
+    bench.act(Action::ForgetObservation { observation: first });
+    assert_eq!((bench.event(), bench.endpoint.poll_timeout()), (None, None));
+    bench.notify(2, first, true);
+    assert_eq!(bench.event(), failed(2, Failure::Abandoned));
+    bench.notify(3, second, true);
+    assert!(bench.send().is_some());
+}
+
+#[test]
 fn a_confirmable_notification_without_ack_fails_and_the_observation_stays() {
     // OBS-10; a RST that comes after all still ends it
     let mut bench = Bench::lan();

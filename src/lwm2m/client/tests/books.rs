@@ -209,7 +209,9 @@ impl Run {
                 let Some(id) = bench.observations.keys().nth(nth).copied() else { return };
                 bench.observations.remove(&id);
                 bench.notified.retain(|note| note.observation != id);
-                bench.client.handle_event(CoapEvent::ObservationEnded { id, why: Ending::Cancelled }, bench.now);
+                bench
+                    .client
+                    .handle_event(CoapEvent::ObservationEnded { id, why: Ending::Cancelled }, bench.now);
             }
             Step::Deliver { nth } => self.deliver(nth),
             Step::Lose { nth, why } => {

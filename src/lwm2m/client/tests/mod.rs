@@ -1,6 +1,7 @@
 //! The client against a server and an endpoint that are a few lines each, under a clock that the test moves.
 
 mod books;
+mod lost;
 mod management;
 mod registration;
 mod reporting;
@@ -9,7 +10,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::coap::{
-    Ending, Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority, Request as CoapRequest,
+    Ending, Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority,
+    Request as CoapRequest,
 };
 use crate::lwm2m::codecs::{self, Format};
 use crate::lwm2m::model::Version;

@@ -340,6 +340,19 @@ fn shutdown_is_bounded_and_sends_nothing_but_deregister_upd_13_der_04() {
 }
 
 #[test]
+fn deregister_does_not_wait_behind_a_notification_der_04() {
+    let mut bench = Bench::registered();
+    bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
+    bench.observe("/3303");
+    bench.set(TEMPERATURE, 2.0, 1);
+    assert_eq!(bench.notified.len(), 1);
+    bench.client.shutdown(bench.now);
+    bench.drain();
+    assert!(bench.notified.is_empty());
+    assert_eq!(bench.asked[0].request.method, Method::Delete);
+}
+
+#[test]
 fn shutdown_without_link_or_with_kept_registrations_is_immediate() {
     let mut bench = Bench::registered();
     bench.client.handle_link(false, false, bench.now);

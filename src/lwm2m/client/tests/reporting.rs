@@ -262,7 +262,9 @@ fn rejection_by_a_server_that_lost_its_memory_leads_back_to_a_registration() {
     bench.observations.remove(&observation);
     let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
     bench.client.handle_event(failed, bench.now);
-    bench.client.handle_event(CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected }, bench.now);
+    bench
+        .client
+        .handle_event(CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected }, bench.now);
     bench.drain();
     bench.answer(Response::new(Code::NOT_FOUND));
     let register = bench.grant();
