@@ -75,7 +75,7 @@ fn a_lossy_cell_with_jitter_and_duplicates_costs_resends_but_no_sample() {
             duplication: 0.05,
             ..cell::Options::default()
         };
-        let report = good(Options { cell, ..options(seed) });
+        let report = good(Options { cell, ..patient(options(seed)) });
         assert!(report.resends > 0, "SIM_SEED={seed}");
     }
 }
@@ -113,7 +113,8 @@ fn a_nat_that_forgets_before_a_resend_is_survived() {
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let cell = || cell::Options { loss: 0.1, jitter: Duration::from_secs(1), ..cell::Options::default() };
-    let run = |seed| good(Options { cell: cell(), duration: Duration::from_secs(3600), ..options(seed) });
+    let duration = Duration::from_secs(3600);
+    let run = |seed| good(Options { cell: cell(), duration, ..patient(options(seed)) });
     assert_eq!(run(7), run(7));
     assert_ne!(run(7).digest, run(8).digest);
 }
