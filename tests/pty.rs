@@ -114,9 +114,9 @@ fn a_modem_answers_and_lets_the_next_host_in() {
         let mut host = Host::open(&link);
         host.get_ok();
         host.ask("AT+CGMM", "BG95-M3\r\n\r\nOK\r\n");
-        drop(host);
-        // The modem looks for the next host every few milliseconds.
+        // Read before the host leaves: the modem looks for the next one every few milliseconds.
         let old = std::fs::read_link(&link).unwrap();
+        drop(host);
         let give_up = now() + PATIENCE;
         while std::fs::read_link(&link).unwrap() == old {
             assert!(now() < give_up, "no new pseudo-terminal");

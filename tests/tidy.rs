@@ -71,7 +71,6 @@ const ROOMS: &[Room] = &[
     Room { name: "lab", kind: Pure, may: &["clock", "seed", "net", "lab"] },
     Room { name: "lab::pty", kind: Edge, may: &[] },
     Room { name: "lab::udp", kind: Edge, may: &["lab::radio", "lab::cell"] },
-    Room { name: "lab::tcp", kind: Edge, may: &["net"] },
     Room {
         name: "lab::server_edge",
         kind: Edge,
@@ -652,6 +651,15 @@ fn nobody_but_the_command_line_imports_the_lab() {
         assert_eq!(arrow_faults(file, "use crate::lab::pty::Pty;").len(), 1, "{file}");
     }
     assert!(arrow_faults("src/cli/demo.rs", "use crate::lab::pty::Pty;").is_empty());
+}
+
+#[test]
+fn every_row_of_the_table_has_its_room() {
+    let sources = sources();
+    for room in ROOMS {
+        let has_file = sources.iter().any(|(file, _)| starts_with(&module_of(file), room.name));
+        assert!(has_file, "{} has a row but no file", room.name);
+    }
 }
 
 #[test]

@@ -18,5 +18,5 @@ pub use channel::Channel;
 pub use command::{Command, Finals};
 pub use final_result::{ErrorCode, FinalResult};
 pub use framer::{Frame, Framer, MAX_BLOCK_OCTETS, MAX_LINE_OCTETS};
-pub use trace::{Direction, TraceLine};
+pub use trace::{Direction, Redacted, TraceLine};
 pub use types::{Event, Exchange, Failure, Line, Settings, Stats, StepLoss};

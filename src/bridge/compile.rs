@@ -11,7 +11,7 @@ use super::mapping::{
 use super::pointer::Pointer;
 use super::topic::{Filter, Template, is_name, is_topic};
 
-/// Objects that the gateway fills itself: Security, Server, Access Control, Device, Connectivity, Firmware.
+/// Objects of the gateway itself, filled or not yet: Security, Server, Access Control, Device, Connectivity, Firmware.
 const NATIVE_OBJECTS: std::ops::RangeInclusive<u16> = 0..=5;
 
 /// Most names that a hint lists.
@@ -80,7 +80,7 @@ impl Compiler<'_> {
         let found = self.model.object(id).filter(|_| !NATIVE_OBJECTS.contains(&id));
         if found.is_none() {
             let problem = match NATIVE_OBJECTS.contains(&id) {
-                true => format!("object {id} is filled by the gateway itself"),
+                true => format!("object {id} is for the gateway itself"),
                 false => format!("object {id} is not in the registry"),
             };
             self.fault(

@@ -32,7 +32,7 @@ pub enum FilterError {
     #[error("the topic contains a NUL character")]
     Nul,
     /// It would subscribe to everything that the broker has.
-    #[error("`#` alone would subscribe to everything that the broker has")]
+    #[error("without a plain level, `#` would subscribe to everything that the broker has")]
     Everything,
     /// `#` before the end, or beside other characters.
     #[error("`#` must be the last level, and alone in it")]
@@ -56,7 +56,6 @@ impl Filter {
     pub fn parse(text: &str) -> Result<Self, FilterError> {
         match text {
             "" => return Err(FilterError::Empty),
-            "#" => return Err(FilterError::Everything),
             _ if text.len() > MAX_OCTETS => return Err(FilterError::TooLong),
             _ if text.contains('\0') => return Err(FilterError::Nul),
             _ => {}
@@ -65,6 +64,11 @@ impl Filter {
         let (_, before_last) = levels.split_last().ok_or(FilterError::Empty)?;
         if before_last.contains(&Level::AnyRest) {
             return Err(FilterError::RestNotLast);
+        }
+        if levels.last() == Some(&Level::AnyRest)
+            && !levels.iter().any(|level| matches!(level, Level::Plain(_)))
+        {
+            return Err(FilterError::Everything);
         }
         let filter = Self { levels };
         let twice =
@@ -251,7 +255,7 @@ mod tests {
     #[test]
     fn broker_topics_are_not_caught_by_a_leading_wildcard() {
         assert!(filter("{x}/uptime").matches("$SYS/uptime").is_none());
-        assert!(filter("+/#").matches("$SYS/uptime").is_none());
+        assert!(filter("+/uptime/#").matches("$SYS/uptime").is_none());
         assert!(filter("$SYS/{what}").matches("$SYS/uptime").is_some());
     }
 
@@ -260,6 +264,8 @@ mod tests {
         for (text, error) in [
             ("", FilterError::Empty),
             ("#", FilterError::Everything),
+            ("+/#", FilterError::Everything),
+            ("{site}/{room}/#", FilterError::Everything),
             ("a/#/b", FilterError::RestNotLast),
             ("a/b#", FilterError::RestNotLast),
             ("a/b+", FilterError::PartialWildcard("b+".to_owned())),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
 use super::output::say;
+use super::signals;
 use crate::coap;
 use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Reading, Registration, Server, Settings};
 use crate::lab::server_edge::Edge;
@@ -73,6 +74,7 @@ async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
     } else {
         say(format_args!("LwM2M server at coap://{address}; \"help\" lists the commands"));
     }
+    let mut stop = signals::stop()?;
     let mut lines = Some(input());
     loop {
         tokio::select! {
@@ -90,7 +92,7 @@ async fn serve(mut edge: Edge, as_json: bool) -> anyhow::Result<()> {
                 // The end of the input ends the commands, not the server.
                 None => lines = None,
             },
-            interrupted = tokio::signal::ctrl_c() => return interrupted.context("signals cannot be awaited"),
+            _ = stop.changed() => return Ok(()),
         }
     }
 }
@@ -155,7 +157,9 @@ fn report(endpoint: &str, outcome: &Result<Answer, CommandError>, as_json: bool)
 fn input() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(MAX_LINES);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        // Octets that are no text make a wrong command, not the end of all commands.
+        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
             if sender.blocking_send(line).is_err() {
                 return;
             }
@@ -261,6 +265,7 @@ fn outcome_text(endpoint: &str, outcome: &Result<Answer, CommandError>) -> Strin
             let links = answer.links.iter().map(|link| format!("\n  {link}"));
             format!("{endpoint} answered {}{}", answer.code, values.chain(links).collect::<String>())
         }
+        Err(error) if endpoint.is_empty() => error.to_string(),
         Err(error) => format!("{endpoint} did not answer: {error}"),
     }
 }

@@ -53,6 +53,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if !(args.days > 0.0 && args.days <= 3650.0) {
         bail!(super::Usage("--days must be more than 0 and at most 3650".into()));
     }
+    if args.period < Duration::from_millis(100) {
+        bail!(super::Usage("--period must be at least 100ms".into()));
+    }
     let started = clock::now();
     let report = World::new(options(&args)?, started).run();
     let took = clock::now() - started;
@@ -83,8 +86,10 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         modem: modem::Options::default(),
         server: server::Settings::default(),
         broker: broker::Settings::default(),
+        broker_away: None,
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
+        mishaps: Vec::new(),
     })
 }
 

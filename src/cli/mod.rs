@@ -3,6 +3,8 @@
 #[cfg(feature = "lab")]
 pub mod args;
 #[cfg(feature = "lab")]
+pub mod demo;
+#[cfg(feature = "lab")]
 pub mod lab_modem;
 #[cfg(feature = "lab")]
 pub mod lab_sensors;
@@ -25,9 +27,9 @@ use crate::status::log;
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to log: off, error, warn, info, debug or trace.
-    #[arg(long, global = true, default_value = "info")]
-    log: LevelFilter,
+    /// What to log: off, error, warn, info, debug or trace; `run` logs from info on, all others from warn on
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<LevelFilter>,
     #[command(subcommand)]
     command: Command,
 }
@@ -46,10 +48,12 @@ Exit codes:
 /// The command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;
 
+/// Those without a word here are described where their arguments are, so that `--help` shows all of that.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway service
     Run(run::Args),
+    #[cfg(feature = "lab")]
+    Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
     #[cfg(feature = "lab")]
     #[command(subcommand)]
@@ -65,14 +69,14 @@ enum Lab {
     Server(lab_server::Args),
     /// Sensors that publish to an MQTT broker
     Sensors(lab_sensors::Args),
-    /// The whole gateway and its surroundings under a virtual clock
     World(lab_world::Args),
 }
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::start(cli.log);
+    let usual = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
+    log::start(cli.log.unwrap_or(usual));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -80,6 +84,8 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args).await,
+            #[cfg(feature = "lab")]
+            Command::Demo(args) => demo::run(args).await,
             #[cfg(feature = "lab")]
             Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
             #[cfg(feature = "lab")]
@@ -109,3 +115,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn help_of_run_states_how_long_its_end_may_take() {
+        let help = Cli::command().find_subcommand_mut("run").unwrap().render_long_help().to_string();
+        assert!(help.contains("within 10 s with profile \"lan\" and 25 s with \"nbiot\""), "{help}");
+    }
+}

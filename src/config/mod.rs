@@ -4,6 +4,7 @@ mod environment;
 mod file;
 mod uri;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Config {
     pub port: Port,
     /// For the broker.
     pub mqtt: mqtt::Settings,
+    /// Where everything that must last lives; nothing does yet.
+    pub state_dir: PathBuf,
 }
 
 /// The serial port of the modem.
@@ -91,8 +94,17 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
         }]));
     }
     let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment::Variables::of_process());
-    let file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
+    let mut file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
+    if let Some(path) = state_directory(std::env::var_os("STATE_DIRECTORY")) {
+        file.state_dir = path;
+    }
     build(file, host).map_err(faults)
+}
+
+/// The first of the directories that systemd has made for the service (systemd.exec(5), StateDirectory=).
+fn state_directory(variable: Option<OsString>) -> Option<PathBuf> {
+    let first = std::env::split_paths(&variable?).next()?;
+    (!first.as_os_str().is_empty()).then_some(first)
 }
 
 /// Reads a configuration from its text alone: without the environment.
@@ -146,7 +158,7 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     };
     let port = Port { path: file.modem.port.unwrap_or_default(), baud: file.modem.baud };
     match mqtt {
-        Some(mqtt) if faults.is_empty() => Ok(Config { gateway, port, mqtt }),
+        Some(mqtt) if faults.is_empty() => Ok(Config { gateway, port, mqtt, state_dir: file.state_dir }),
         _ => Err(faults),
     }
 }
@@ -243,8 +255,14 @@ fn servers(file: &File, faults: &mut Vec<Fault>) -> Vec<Server> {
                 "use 10s or more, e.g. \"1d\"",
             );
         }
-        let instance = given.instance.unwrap_or(index as u16);
-        let security_instance = given.security_instance.unwrap_or(index as u16 + 1);
+        let counted = u16::try_from(index).unwrap_or(u16::MAX);
+        let instance = given.instance.unwrap_or(counted);
+        let security_instance = given.security_instance.unwrap_or(counted.saturating_add(1));
+        for (name, id) in [("instance", instance), ("security_instance", security_instance)] {
+            if id == u16::MAX {
+                fault(faults, key(name), "is no Object Instance ID", "use 0 to 65534");
+            }
+        }
         for earlier in &found {
             if earlier.short_server_id == given.short_server_id {
                 fault(faults, key("short_server_id"), "is used twice", "give each server its own");

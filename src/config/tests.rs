@@ -7,7 +7,7 @@ use super::*;
 fn load_text(text: &str) -> Result<Config, Faults> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(file.path(), Host { hostname: Some("gw".into()), machine_id: None })
+    load(file.path(), Host { hostname: Some("gw".into()), ..Host::default() })
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -113,4 +113,29 @@ fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
         servers.iter().map(|s| (s.instance, s.security_instance)).collect::<Vec<_>>(),
         [(0, 1), (1, 2)]
     );
+}
+
+#[test]
+fn the_reserved_identifier_is_no_instance() {
+    let text = format!(
+        "uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}instance = 65535\nsecurity_instance = 65535\n"
+    );
+    let found = problems(&text);
+    assert_eq!(
+        found,
+        [
+            "lwm2m.servers[0].instance: is no Object Instance ID",
+            "lwm2m.servers[0].security_instance: is no Object Instance ID"
+        ]
+    );
+}
+
+#[test]
+fn systemds_state_directory_is_the_first_of_its_list_and_an_empty_one_is_none() {
+    let of = |text: &str| state_directory(Some(text.into()));
+    assert_eq!(of("/var/lib/nbgate:/var/lib/more"), Some("/var/lib/nbgate".into()));
+    assert_eq!(of(""), None);
+    assert_eq!(state_directory(None), None);
+    let text = format!("state_dir = \"/data\"\nuplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}");
+    assert_eq!(parse(&text, Host::default()).unwrap().state_dir, Path::new("/data"));
 }

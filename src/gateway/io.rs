@@ -163,7 +163,7 @@ pub enum Event {
     },
     /// A message, or a value in it, was refused.
     Refused {
-        /// Where it came from.
+        /// The topic that it came from, or the resource that did not take it.
         topic: String,
         /// Why.
         why: String,

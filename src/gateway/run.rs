@@ -52,6 +52,7 @@ pub async fn run(
     let mut edges = Edges::new(&config, &inputs_tx, orders_tx);
     let mut core = Core::new(config.gateway, seed, clock::now());
     let mut wall_clock_due = clock::now();
+    let mut stopping = false;
     loop {
         let now = clock::now();
         if now >= wall_clock_due {
@@ -74,9 +75,10 @@ pub async fn run(
                 }
                 Input::Tick
             }
-            changed = stop.changed(), if !*stop.borrow() => {
+            changed = stop.changed(), if !stopping => {
                 // A dropped sender can stop nothing any more; whoever held it is gone, so end.
-                if changed.is_err() || *stop.borrow() { Input::Stop } else { Input::Tick }
+                stopping = changed.is_err() || *stop.borrow();
+                if stopping { Input::Stop } else { Input::Tick }
             }
         };
         core.handle(input, clock::now());
@@ -229,4 +231,23 @@ fn entropy() -> u64 {
         reason = "the one place that draws from the operating system's chance"
     )]
     std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::gateway::settings::Host;
+
+    #[tokio::test]
+    async fn a_stop_from_before_the_first_turn_is_heard() {
+        let text = "uplink = \"udp\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
+                    [[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n";
+        let config = config::parse(text, Host::default()).unwrap();
+        let (stop, asked) = watch::channel(false);
+        stop.send(true).unwrap();
+        // More than the stated bound of profile "nbiot", which is for a link that does not answer.
+        let ended = timeout(Duration::from_secs(40), run(config, Followers::default(), asked)).await;
+        ended.expect("the gateway ends").unwrap();
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bridge::Mappings;
 use crate::coap::Params;
-use crate::lwm2m::client::OnStop;
+use crate::lwm2m::client::{HostFacts, OnStop};
 use crate::lwm2m::model::Version;
 use crate::modem;
 
@@ -70,4 +70,6 @@ pub struct Host {
     pub hostname: Option<String>,
     /// The contents of `/etc/machine-id`.
     pub machine_id: Option<String>,
+    /// What object 3 says of the machine.
+    pub facts: HostFacts,
 }

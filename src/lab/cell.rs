@@ -111,6 +111,8 @@ pub struct Way {
     pub duplicated: u64,
     /// Datagrams for which there was no attached UE, no mapping or no room.
     pub undeliverable: u64,
+    /// Octets of UDP payload in these.
+    pub undeliverable_octets: u64,
 }
 
 /// What went over the air.
@@ -236,7 +238,7 @@ impl Cell {
             self.mappings.iter().find(|(_, mapping)| mapping.port == port).map(|(&local_port, _)| local_port);
         let Some(local_port) = local_port.filter(|_| self.can_carry() && self.flying_down < MAX_UNDER_WAY)
         else {
-            self.traffic.down.undeliverable += 1;
+            self.traffic.down.refuse(&payload);
             return;
         };
         if fate.lost {
@@ -360,7 +362,7 @@ impl Cell {
         let can_carry = self.can_carry();
         let way = &mut self.traffic.up;
         if !can_carry || self.flying_up >= MAX_UNDER_WAY {
-            way.undeliverable += 1;
+            way.refuse(&payload);
             return;
         }
         way.count(&payload);
@@ -456,6 +458,11 @@ impl Way {
         self.datagrams += 1;
         self.payload_octets += payload.len() as u64;
         self.air_octets += payload.len() as u64 + HEADER_OCTETS;
+    }
+
+    fn refuse(&mut self, payload: &[u8]) {
+        self.undeliverable += 1;
+        self.undeliverable_octets += payload.len() as u64;
     }
 }
 

@@ -5,6 +5,7 @@
 //! listens: to `lamps/21/set`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -113,6 +114,15 @@ pub enum Reading {
     Number(f64),
     /// True or false, after inversion.
     Boolean(bool),
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Boolean(flag) => flag.fmt(f),
+        }
+    }
 }
 
 /// One sensor.

@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 
 use super::broker;
 use super::sensors::Player;
-use crate::bridge::message::{Message, PublishId};
+use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::Deadline;
 use crate::link::clock;
 use crate::mqtt::{self, Event, Order, Settings};
@@ -47,6 +47,8 @@ pub struct Edge {
     is_connected: bool,
     is_playing: bool,
     happenings: VecDeque<Happening>,
+    /// Still to be acknowledged; as many as the broker's window lets come.
+    acks: VecDeque<AckHandle>,
     published: u64,
     confirmed: u64,
     refused: u64,
@@ -66,6 +68,7 @@ impl Edge {
             is_connected: false,
             is_playing: true,
             happenings: VecDeque::new(),
+            acks: VecDeque::new(),
             published: 0,
             confirmed: 0,
             refused: 0,
@@ -98,6 +101,7 @@ impl Edge {
     /// half-way.
     pub async fn next(&mut self) -> Option<Happening> {
         loop {
+            self.acknowledge();
             // Sensors do not store: what is due while the broker is away is published when it is back.
             if self.is_connected && self.is_playing {
                 self.publish_due();
@@ -125,9 +129,19 @@ impl Edge {
                 _ => break,
             }
         }
+        self.acknowledge();
         drop(self.orders);
         // Past `end` nobody waits any more; the task ends with the program.
         let _ = timeout_at(end.into(), self.task).await;
+    }
+
+    /// Acknowledges as much as the MQTT task takes, before anything else is published: a slot of the broker's window that is
+    /// never given back is lost until the next connection.
+    fn acknowledge(&mut self) {
+        while let (Some(handle), Ok(place)) = (self.acks.front(), self.orders.try_reserve()) {
+            place.send(Order::Acknowledge(*handle));
+            self.acks.pop_front();
+        }
     }
 
     fn next_due(&self) -> Option<Deadline> {
@@ -156,6 +170,8 @@ impl Edge {
             }
             Event::Lost { reason } => {
                 self.is_connected = false;
+                // Of a connection that is gone.
+                self.acks.clear();
                 Happening::Lost { reason }
             }
             Event::Published(_) => {
@@ -170,8 +186,7 @@ impl Edge {
                 let message = from_broker(message);
                 let now = clock::now();
                 self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
-                // A full queue: the broker delivers again, and the sensors take it again.
-                let _ = self.orders.try_send(Order::Acknowledge(handle));
+                self.acks.push_back(handle);
                 Happening::Received(message)
             }
         };

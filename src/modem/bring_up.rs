@@ -105,6 +105,8 @@ pub(super) struct BringUp {
     activated: bool,
     /// The end of the open overtook its `OK`.
     early: Option<Result<(), OpenError>>,
+    /// URCs go to another port; this brings them here.
+    urcs_here: Option<Command>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +138,7 @@ impl BringUp {
             closed_stale: false,
             activated: false,
             early: None,
+            urcs_here: None,
         }
     }
 
@@ -147,6 +150,7 @@ impl BringUp {
         self.closed_stale = false;
         self.activated = false;
         self.early = None;
+        self.urcs_here = None;
         self.tries = 0;
         let was_ready = self.ready_at;
         if !self.verifying {
@@ -371,6 +375,7 @@ impl BringUp {
             Step::BootSettings | Step::ApnSettings | Step::SocketSettings => {
                 return self.setting_command(now);
             }
+            Step::UrcPort => return self.urcs_here.clone(),
             _ => {}
         }
         let dialect = common.dialect?;
@@ -459,6 +464,7 @@ impl BringUp {
             Step::SocketState => return self.socket_state(lines, common, now),
             Step::SocketClose => self.must_close = false,
             Step::SocketOpen => return self.open_answered(lines, common, now),
+            Step::UrcPort => return self.ready(common, now),
             Step::EchoOff | Step::ErrorNumbers | Step::Reports | Step::PdnDown => {}
             Step::Ready => return,
         }
@@ -493,6 +499,11 @@ impl BringUp {
             Step::Attach if matches!(self.waiting, Waiting::Registration { .. }) => debug!(why),
             Step::SocketOpen if matches!(self.waiting, Waiting::Opened { .. }) => debug!(why),
             Step::SocketState => self.socket_state(&[], common, now),
+            // Without URCs the slow look finds what has come, if late.
+            Step::UrcPort => {
+                debug!(why, "passed over");
+                self.ready(common, now);
+            }
             Step::PdnUp => {
                 self.explain = Explain::Wanted;
                 // An error also stands for "already active".
@@ -570,8 +581,13 @@ impl BringUp {
         let Some(dialect) = common.dialect else { return self.go(Step::EchoOff, common) };
         if matches!(self.waiting, Waiting::Opened { .. }) {
             if dialect.socket(SOCKET, lines) == SocketState::Open(common.settings.local_port) {
-                warn!("the socket is open but the modem did not say so: do its URCs go to another port?");
-                self.opened(Ok(()), common, now);
+                warn!("the socket is open but the modem did not say so: its URCs seem to go to another port");
+                self.opened = true;
+                self.urcs_here = dialect.urcs_here(lines);
+                match self.urcs_here {
+                    Some(_) => self.go(Step::UrcPort, common),
+                    None => self.ready(common, now),
+                }
             }
             return;
         }

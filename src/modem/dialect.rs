@@ -183,6 +183,8 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     fn read_socket(&self, socket: SocketId) -> Command;
     /// Reads the answer to [`Self::read_socket`].
     fn socket(&self, socket: SocketId, lines: &[Line]) -> SocketState;
+    /// Brings the URCs to the port that the answer to [`Self::read_socket`] came from; `None` where it names none.
+    fn urcs_here(&self, lines: &[Line]) -> Option<Command>;
     /// Sends one datagram.
     fn send_to(&self, socket: SocketId, peer: SocketAddrV4, payload: &[u8], release: ReleaseHint) -> Command;
     /// Takes one datagram out of the socket's buffer.

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::at::responses::{self, RegistrationForm, SimState};
-use crate::at::{self, Channel, Exchange, Line, TraceLine};
+use crate::at::{self, Channel, Exchange, Line, Redacted, TraceLine};
 use crate::clock::Deadline;
 use crate::net::{LinkEvent, LinkFacts, LinkRequest, Outgoing};
 use crate::seed::Seed;
@@ -102,10 +102,14 @@ impl Driver {
             PortEvent::Opened => "the serial port was opened anew",
             PortEvent::Lost { reason } => reason,
         };
+        let is_news = self.common.facts.now.trouble.as_deref() != Some(reason);
         self.go_down(reason);
         self.abandon_command();
         if let PortEvent::Lost { reason } = event {
-            warn!(reason, "serial port lost");
+            // An unplugged modem is tried again all night: once is enough.
+            if is_news {
+                warn!(reason, "serial port lost; it is tried again until it is there");
+            }
             self.common.facts.change(|facts| facts.trouble = Some(reason));
             self.state = State::NoPort;
         } else {
@@ -226,9 +230,7 @@ impl Driver {
         }
         self.go_down("shutting down");
         let can_close = self.state == State::Running && self.bring_up.has_socket();
-        if self.in_flight.is_some() {
-            self.in_flight = Some(Asker::Nobody);
-        }
+        self.abandon_command();
         self.state = if can_close {
             State::Closing { until: now + SHUTDOWN_LIMIT, asked: false }
         } else {
@@ -383,7 +385,8 @@ impl Driver {
             (None, _) => None,
         };
         let Some(urc) = urc else {
-            return debug!(line = line.text, "URC that nobody needs");
+            // A late answer to a question for an identity looks like one.
+            return debug!(line = %Redacted(&line.text), "URC that nobody needs");
         };
         if !matches!(self.state, State::Running) {
             return;
@@ -421,7 +424,6 @@ impl Driver {
             return;
         }
         self.restart(Start::Whole, why, now);
-        self.abandon_command();
         self.channel.reset(now);
     }
 
@@ -434,7 +436,7 @@ impl Driver {
         self.common.facts.change(|facts| facts.trouble = Some(why));
     }
 
-    /// Begins bring-up at `start`; whoever has a command in flight will not be told of its end.
+    /// Begins bring-up at `start`; whoever has a command in flight is not told of its end.
     fn restart(&mut self, start: Start, why: &str, now: Instant) {
         if self.state != State::Running {
             return;
@@ -446,14 +448,12 @@ impl Driver {
         } else {
             self.go_down(why);
         }
-        if self.in_flight.is_some() {
-            self.in_flight = Some(Asker::Nobody);
-        }
+        self.abandon_command();
         self.uncovered_since = None;
         self.bring_up.start(start, &mut self.common, now);
     }
 
-    /// The port or the modem is not the one that took the command: its end will not be told.
+    /// Whoever has a command in flight will not be told of its end.
     fn abandon_command(&mut self) {
         if self.in_flight.is_some() {
             self.in_flight = Some(Asker::Nobody);
@@ -485,7 +485,7 @@ impl Driver {
             facts.max_send_octets = limits.max_send_octets;
             facts.max_receive_octets = limits.max_receive_octets;
         });
-        info!(?address, address_changed, "modem link is up");
+        debug!(?address, address_changed, "modem link is up");
         self.events.push_back(LinkEvent::Up { address_changed });
         self.polls = Some(Polls::new(now));
         // Something may have come while nobody listened.
@@ -498,7 +498,7 @@ impl Driver {
         self.polls = None;
         self.uncovered_since = None;
         if self.common.facts.now.up {
-            warn!(reason, "modem link is down");
+            debug!(reason, "modem link is down");
             self.common.facts.change(|facts| facts.up = false);
             self.events.push_back(LinkEvent::Down { reason: reason.to_owned() });
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! echo off → error numbers → maker → model → firmware → IMEI → boot settings → radio state [→ SIM on]
 //!   → SIM → IMSI → ICCID → APN settings → registration reports [→ radio on] → attach
-//!   → PDN state [→ PDN up → PDN state] → APN → socket settings [→ socket state] [→ close] → open → ready
+//!   → PDN state [→ PDN up → PDN state] → APN → socket settings [→ socket state] [→ close] → open [→ URC port] → ready
 //! ```
 
 use crate::net::NetworkRegistration;
@@ -35,6 +35,7 @@ pub(super) enum Step {
     SocketState,
     SocketClose,
     SocketOpen,
+    UrcPort,
     Ready,
 }
 
@@ -52,9 +53,11 @@ impl Step {
             Self::Attach => "attaching to the network",
             Self::PdnState | Self::SocketState if verifying => "looking whether the link still stands",
             Self::PdnState | Self::PdnDown | Self::PdnUp | Self::Apn => "activating the PDN context",
-            Self::SocketState | Self::SocketSettings | Self::SocketClose | Self::SocketOpen => {
-                "opening the UDP socket"
-            }
+            Self::SocketState
+            | Self::SocketSettings
+            | Self::SocketClose
+            | Self::SocketOpen
+            | Self::UrcPort => "opening the UDP socket",
             Self::Ready => "online",
         }
     }
@@ -68,6 +71,7 @@ impl Step {
                 | Self::SocketState
                 | Self::SocketClose
                 | Self::SocketOpen
+                | Self::UrcPort
                 | Self::Ready
         )
     }
@@ -97,7 +101,7 @@ impl Step {
             Self::SocketSettings => Self::SocketState,
             Self::SocketState => Self::SocketClose,
             Self::SocketClose => Self::SocketOpen,
-            Self::SocketOpen | Self::Ready => Self::Ready,
+            Self::SocketOpen | Self::UrcPort | Self::Ready => Self::Ready,
         }
     }
 }

@@ -3,8 +3,8 @@
 //! What it promises:
 //! - Every connection is made afresh, so that nothing of an earlier one (packet identifiers, acknowledgements,
 //!   messages half sent) can leak into it; all filters are subscribed again with one SUBSCRIBE.
-//! - The session is persistent, unless the settings say otherwise: a QoS 1 message that was not acknowledged, or came while we were away, is delivered
-//!   again. The same message twice is therefore ordinary.
+//! - The session is persistent, unless the settings say otherwise: a QoS 1 message that was not acknowledged, or
+//!   came while we were away, is delivered again. The same message twice is therefore ordinary.
 //! - A publish is tried on one connection only, and ends in [`Event::Published`] or [`Event::PublishFailed`]: a
 //!   command must not be carried out long after its sender was told that it failed.
 //! - A message larger than [`MAX_PACKET_OCTETS`] ends a connection. The filters are then subscribed one at a time,

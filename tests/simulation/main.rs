@@ -12,7 +12,7 @@ use nbgate::lab::{broker, cell, modem, server};
 use nbgate::link::clock;
 
 /// Seeds that every scenario runs with, unless `SIM_SEED` names one.
-const SEEDS: std::ops::Range<u64> = 1..7;
+const SEEDS: std::ops::Range<u64> = 1..4;
 
 fn seeds() -> Vec<u64> {
     match std::env::var("SIM_SEED") {
@@ -21,21 +21,23 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-/// A quarter of a day of the lab's four sensors on a healthy cell, with an order to the lamp every half hour.
+/// Three hours of the lab's four sensors on a healthy cell, with an order to the lamp every quarter of an hour.
 fn options(seed: u64) -> Options {
     let text =
         format!("[modem]\nport = \"virtual\"\n[[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{MAPPINGS_TOML}");
     Options {
         seed,
-        duration: Duration::from_secs(6 * 3600),
+        duration: Duration::from_secs(3 * 3600),
         settling: Duration::from_secs(1800),
         period: Duration::from_secs(60),
         cell: cell::Options::default(),
         modem: modem::Options::default(),
         server: server::Settings::default(),
         broker: broker::Settings::default(),
+        broker_away: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
-        order_every: Some(Duration::from_secs(1800)),
+        order_every: Some(Duration::from_secs(900)),
+        mishaps: Vec::new(),
     }
 }
 
@@ -59,7 +61,7 @@ fn on_a_healthy_cell_every_sample_is_reported_and_nothing_is_sent_twice() {
         let report = good(options(seed));
         assert_eq!((report.registrations, report.resends), (1, 0), "SIM_SEED={seed}");
         assert_eq!(report.orders_taken, report.orders, "SIM_SEED={seed}");
-        assert!(report.orders >= 10 && report.books.received > 3000, "SIM_SEED={seed}: {report:?}");
+        assert!(report.orders >= 10 && report.books.received > 1500, "SIM_SEED={seed}: {report:?}");
         // A newer value may overtake one only while its notification waits for the radio.
         assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
     }
@@ -85,7 +87,7 @@ fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
     for seed in seeds() {
         let period = Duration::from_secs(1200);
         let report = good(Options { period, order_every: None, ..options(seed) });
-        assert!(report.updates > 3, "SIM_SEED={seed}: {report:?}");
+        assert!(report.updates > 2, "SIM_SEED={seed}: {report:?}");
     }
 }
 
@@ -111,6 +113,37 @@ fn a_nat_that_forgets_before_a_resend_is_survived() {
 }
 
 #[test]
+fn a_broker_that_goes_away_leaves_the_registration_alone_and_is_found_again() {
+    let hour = Duration::from_secs(3600);
+    for seed in seeds() {
+        let report = good(Options { broker_away: Some((hour, hour)), ..options(seed) });
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}");
+        // Two orders fall into that hour, and are answered 5.03.
+        assert!(
+            report.orders_taken < report.orders && report.orders_taken >= 8,
+            "SIM_SEED={seed}: {report:?}"
+        );
+        // What the sensors said to nobody did not come in; what they said before and after did.
+        let received = report.books.received;
+        let heard = good(options(seed)).books.received;
+        assert!(
+            received < heard * 9 / 10 && received > heard * 7 / 10,
+            "SIM_SEED={seed}: {received} of {heard}"
+        );
+    }
+}
+
+#[test]
+fn without_a_broker_the_gateway_registers_all_the_same() {
+    for seed in seeds() {
+        let away = (Duration::ZERO, Duration::from_secs(3600));
+        let report = good(Options { broker_away: Some(away), ..options(seed) });
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}");
+        assert!(report.books.received > 1000, "SIM_SEED={seed}: {report:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let cell = || cell::Options { loss: 0.1, jitter: Duration::from_secs(1), ..cell::Options::default() };
     let duration = Duration::from_secs(3600);
@@ -126,4 +159,44 @@ fn a_world_that_cannot_reach_its_server_is_a_failed_run() {
         World::new(Options { cell, duration: Duration::from_secs(600), ..options(1) }, clock::now()).run();
     assert!(!report.is_good());
     assert!(report.books.balance() && report.books.pending() > 0, "{report:?}");
+}
+
+/// These befall the cell in turn, one every `step` seconds for the first five hours; then all is well.
+fn in_turn(orders: &[cell::Order], step: u64) -> Vec<(Duration, cell::Order)> {
+    let end = 5 * 3600;
+    let in_turn = (1..end / step).zip(orders.iter().copied().cycle());
+    let timed = in_turn.map(|(n, order)| (Duration::from_secs(n * step), order));
+    timed.chain([(Duration::from_secs(end), cell::Order::RegainCoverage)]).collect()
+}
+
+#[test]
+fn whatever_befalls_the_cell_the_gateway_comes_back_and_no_sample_is_lost() {
+    use cell::Order::{DropContext, ForgetMappings, LoseCoverage, RegainCoverage};
+    let both = [DropContext, ForgetMappings, LoseCoverage, DropContext, RegainCoverage];
+    let courses: [(&[cell::Order], u64); 4] = [
+        (&[DropContext], 601),
+        (&[LoseCoverage, RegainCoverage], 611),
+        (&[ForgetMappings], 333),
+        (&both, 227),
+    ];
+    for seed in seeds() {
+        for (orders, step) in courses {
+            let modem = modem::Options { send_fail: 0.2, baud: Some(115_200), ..modem::Options::default() };
+            // A notification that failed waits up to an hour before the next try.
+            let settling = Duration::from_secs(3 * 3600);
+            let mishaps = in_turn(orders, step);
+            let report = good(Options { modem, mishaps, settling, ..options(seed) });
+            assert!(report.books.reported > 1000, "SIM_SEED={seed} {orders:?}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn urcs_that_go_to_another_port_are_brought_to_ours() {
+    for seed in seeds() {
+        let modem = modem::Options { port_name: "uart1".into(), ..modem::Options::default() };
+        let report = good(Options { modem, ..options(seed) });
+        // Found by the slow look alone, each answer would come half a minute late.
+        assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
+    }
 }

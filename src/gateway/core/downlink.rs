@@ -8,7 +8,7 @@ use crate::lwm2m::client;
 use crate::lwm2m::downlink::{Outcome, TransactionId};
 use crate::net::{LinkEvent, LinkRequest, Peer};
 
-use super::{Core, names};
+use super::{Core, State, names};
 
 impl Core {
     pub(super) fn move_link_events(&mut self, now: Instant) -> bool {
@@ -18,7 +18,9 @@ impl Core {
             match event {
                 LinkEvent::Up { address_changed } => self.link_came_up(address_changed, now),
                 LinkEvent::Down { reason } => {
-                    tracing::warn!(%reason, "link is down");
+                    if self.state == State::Running {
+                        tracing::warn!(%reason, "link is down");
+                    }
                     self.coap.handle_link(false, now);
                     self.lwm2m.handle_link(false, false, now);
                     self.names.handle_link(false, now);
@@ -39,7 +41,8 @@ impl Core {
     }
 
     fn link_came_up(&mut self, address_changed: bool, now: Instant) {
-        tracing::info!(address_changed, "link is up");
+        let address = self.facts().address.map(tracing::field::display);
+        tracing::info!(address, address_changed, "link is up");
         self.coap.set_max_datagram(self.facts().max_send_octets);
         self.coap.handle_link(true, now);
         self.facts_changed();
@@ -53,7 +56,7 @@ impl Core {
         {
             self.lwm2m.set_endpoint(endpoint);
         }
-        self.lwm2m.set_facts(&facts, &self.host_facts);
+        self.lwm2m.set_facts(&facts, &self.settings.host.facts);
         self.tell(Event::Link(Box::new(facts)));
     }
 
@@ -102,7 +105,7 @@ impl Core {
                     self.tell(Event::Reported { paths });
                 }
                 client::Event::SampleSuperseded(sample) => self.books.supersede(sample),
-                other => self.tell_registration(other),
+                other => self.tell_registration(other, now),
             }
         }
         moved
@@ -118,14 +121,17 @@ impl Core {
         self.tell(Event::Downlink { outcome: words });
     }
 
-    fn tell_registration(&mut self, event: client::Event) {
+    fn tell_registration(&mut self, event: client::Event, now: Instant) {
         let event = match event {
             client::Event::Registered { server, location } => {
                 Event::Registered { short_server_id: server, location }
             }
             client::Event::Updated { server } => Event::Updated { short_server_id: server },
-            client::Event::RegistrationFailed { server, why, retry_in } => {
-                tracing::warn!(server, why, retry_in_s = retry_in.as_secs(), "registration failed");
+            client::Event::RegistrationFailed { server, why, .. } => {
+                let moved = self.settings.servers.iter().find(|one| one.short_server_id == server);
+                if let Some(server) = moved {
+                    self.names.doubt(&server.host, now);
+                }
                 Event::RegistrationFailed { short_server_id: server, why }
             }
             client::Event::Deregistered { server } => Event::Deregistered { short_server_id: server },

@@ -185,7 +185,7 @@ impl ModemLink {
             Port::Opening { pause } => pause,
             _ => REOPEN_MIN,
         };
-        tracing::warn!(%reason, again_in_s = pause.as_secs(), "serial port is not there");
+        tracing::debug!(again_in_s = pause.as_secs(), "the serial port is opened again");
         self.driver.handle_port(PortEvent::Lost { reason }, now);
         self.outputs.push_back(Output::ClosePort);
         if !matches!(self.port, Port::Finished) {

@@ -10,7 +10,7 @@ mod link;
 mod names;
 mod uplink;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,9 +18,10 @@ use crate::at::TraceLine;
 use crate::bridge::Bridge;
 use crate::clock::Deadline;
 use crate::coap::Endpoint;
-use crate::lwm2m::client::{self, Client, HostFacts};
+use crate::lwm2m::client::{self, Client};
 use crate::lwm2m::management::Access;
 use crate::lwm2m::model::Model;
+use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
 
@@ -42,9 +43,10 @@ pub struct Core {
     bridge: Bridge,
     names: Names,
     books: Books,
+    /// Paths whose refusal was logged; bounded, refusals of further ones are counted only.
+    refused: BTreeSet<Path>,
     outputs: VecDeque<Output>,
     settings: Settings,
-    host_facts: HostFacts,
     state: State,
     /// The moment of the last call, so that a link without a clock of its own can ask to be started at once.
     now: Instant,
@@ -89,13 +91,10 @@ impl Core {
             lwm2m,
             names: Names::new(&settings),
             books: Books::default(),
+            refused: BTreeSet::new(),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
-            host_facts: HostFacts {
-                software_version: Some(env!("CARGO_PKG_VERSION").into()),
-                ..HostFacts::default()
-            },
             state: State::Running,
             now,
         };
@@ -155,7 +154,11 @@ impl Core {
 
     fn handle_beside_link(&mut self, input: Input, now: Instant) {
         match input {
-            Input::WallClock(time) => self.lwm2m.set_wall_clock(time, now),
+            Input::WallClock(time) => {
+                self.lwm2m.set_wall_clock(time, now);
+                // 24 bits count, so the low ones are those that are wanted (OBS-11).
+                self.coap.start_observe_after((time.as_secs() & 0xff_ffff) as u32);
+            }
             Input::Stop => self.stop(now),
             Input::Tick => {}
             other => self.handle_broker(other, now),

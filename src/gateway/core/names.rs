@@ -27,16 +27,16 @@ pub(super) fn server_settings(server: &Server) -> client::ServerSettings {
     }
 }
 
-/// Host names still to be resolved.
+/// The servers' host names: which address to ask for, and when. One that has its address rests until somebody doubts it.
 #[derive(Debug)]
 pub(super) struct Names {
-    waiting: Vec<Waiting>,
+    names: Vec<Name>,
     link_up: bool,
     due: VecDeque<String>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Name {
     name: String,
     state: State,
     pause: Duration,
@@ -50,6 +50,8 @@ enum State {
     AskAtOnce,
     /// Asked; taken as failed at this time.
     Asked(Instant),
+    /// Has its address.
+    Known,
 }
 
 impl Names {
@@ -62,49 +64,60 @@ impl Names {
             .collect();
         names.sort_unstable();
         names.dedup();
-        let waiting = names
+        let names = names
             .into_iter()
-            .map(|name| Waiting { name: name.to_owned(), state: State::AskAtOnce, pause: RETRY_MIN })
+            .map(|name| Name { name: name.to_owned(), state: State::AskAtOnce, pause: RETRY_MIN })
             .collect();
-        Self { waiting, link_up: false, due: VecDeque::new() }
+        Self { names, link_up: false, due: VecDeque::new() }
     }
 
     pub(super) fn handle_link(&mut self, up: bool, now: Instant) {
         self.link_up = up;
         if !up {
             // Questions under way are lost with the link.
-            self.waiting.iter_mut().for_each(|waiting| waiting.state = State::AskAtOnce);
+            let open = self.names.iter_mut().filter(|name| !matches!(name.state, State::Known));
+            open.for_each(|name| name.state = State::AskAtOnce);
         }
         self.handle_timeout(now);
     }
 
     /// Takes an answer; true when it is one we wait for and it brought an address.
     pub(super) fn handle_answer(&mut self, name: &str, found: bool, now: Instant) -> bool {
-        let Some(index) = self.waiting.iter().position(|waiting| waiting.name == name) else { return false };
+        let waits = |one: &&mut Name| one.name == name && !matches!(one.state, State::Known);
+        let Some(name) = self.names.iter_mut().find(waits) else { return false };
         if found {
-            self.waiting.swap_remove(index);
+            name.state = State::Known;
         } else {
-            self.waiting[index].put_off(now);
+            name.put_off(now);
         }
         found
+    }
+
+    /// The server of this name does not register us: it may have moved, so its address is asked for again. Later each time,
+    /// for another address starts the attempts to register over, and a name may have several in turn.
+    pub(super) fn doubt(&mut self, name: &str, now: Instant) {
+        let known = self.names.iter_mut().find(|one| one.name == name && matches!(one.state, State::Known));
+        if let Some(known) = known {
+            known.put_off(now);
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if !self.link_up {
             return;
         }
-        for waiting in &mut self.waiting {
-            match waiting.state {
+        for name in &mut self.names {
+            match name.state {
                 State::AskAtOnce => {}
                 State::Ask(at) if now >= at => {}
                 State::Asked(limit) if now >= limit => {
-                    waiting.put_off(now);
+                    name.put_off(now);
                     continue;
                 }
                 _ => continue,
             }
-            waiting.state = State::Asked(now + ANSWER_LIMIT);
-            self.due.push_back(waiting.name.clone());
+            name.state = State::Asked(now + ANSWER_LIMIT);
+            self.due.push_back(name.name.clone());
         }
     }
 
@@ -113,16 +126,16 @@ impl Names {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
-        let deadline = |waiting: &Waiting| match waiting.state {
+        let deadline = |name: &Name| match name.state {
             State::Ask(at) => Some(Deadline::new(at, "resolve a server's name again")),
             State::Asked(at) => Some(Deadline::new(at, "give up on a server's name")),
-            State::AskAtOnce => None,
+            State::AskAtOnce | State::Known => None,
         };
-        if self.link_up { Deadline::earliest(self.waiting.iter().map(deadline)) } else { None }
+        if self.link_up { Deadline::earliest(self.names.iter().map(deadline)) } else { None }
     }
 }
 
-impl Waiting {
+impl Name {
     fn put_off(&mut self, now: Instant) {
         self.state = State::Ask(now + self.pause);
         self.pause = (self.pause * 2).min(RETRY_MAX);
@@ -152,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_waits_for_what_it_names_and_for_nothing_else() {
-        let host = Host { hostname: Some("gw".into()), machine_id: None };
+        let host = Host { hostname: Some("gw".into()), ..Host::default() };
         let mut identity = Identity::default();
         assert_eq!(endpoint("{hostname}-1", &identity, &host).as_deref(), Some("gw-1"));
         assert_eq!(endpoint("{imei};{imsi}", &identity, &host), None);
@@ -161,12 +174,42 @@ mod tests {
         assert_eq!(endpoint("{imei};{imsi}", &identity, &host).as_deref(), Some("866;262"));
     }
 
+    fn t0() -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some origin of time")]
+        Instant::now()
+    }
+
+    fn names() -> Names {
+        let name = Name { name: "h".into(), state: State::AskAtOnce, pause: RETRY_MIN };
+        Names { names: vec![name], link_up: false, due: VecDeque::new() }
+    }
+
+    #[test]
+    fn a_server_that_does_not_register_us_is_looked_for_again_and_later_each_time() {
+        let (t0, mut names) = (t0(), names());
+        names.handle_link(true, t0);
+        assert_eq!(names.poll_question().as_deref(), Some("h"));
+        names.doubt("h", t0);
+        assert_eq!(names.poll_question(), None, "a question is under way");
+        assert!(names.handle_answer("h", true, t0));
+        names.handle_link(false, t0);
+        names.handle_link(true, t0);
+        assert_eq!(names.poll_question(), None, "its address is known");
+        let mut now = t0;
+        for pause in [RETRY_MIN, RETRY_MIN * 2, RETRY_MIN * 4] {
+            names.doubt("h", now);
+            assert_eq!(names.poll_timeout().unwrap().at, now + pause);
+            now += pause;
+            names.handle_timeout(now);
+            assert_eq!(names.poll_question().as_deref(), Some("h"));
+            assert!(names.handle_answer("h", true, now));
+            assert!(!names.handle_answer("h", true, now), "nobody asked");
+        }
+    }
+
     #[test]
     fn a_name_without_an_address_is_asked_for_again_later() {
-        #[expect(clippy::disallowed_methods, reason = "a test needs some origin of time")]
-        let t0 = Instant::now();
-        let waiting = Waiting { name: "h".into(), state: State::AskAtOnce, pause: RETRY_MIN };
-        let mut names = Names { waiting: vec![waiting], link_up: false, due: VecDeque::new() };
+        let (t0, mut names) = (t0(), names());
         assert_eq!(names.poll_question(), None);
         names.handle_link(true, t0);
         assert_eq!(names.poll_question().as_deref(), Some("h"));

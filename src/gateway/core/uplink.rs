@@ -7,6 +7,9 @@ use crate::gateway::io::{Event, Input, Output};
 
 use super::Core;
 
+/// Most paths whose refusal is logged; values of further ones are refused without a word in the log.
+const MAX_REFUSED_PATHS: usize = 256;
+
 impl Core {
     /// What the broker's edge tells.
     pub(super) fn handle_broker(&mut self, input: Input, now: Instant) {
@@ -44,7 +47,9 @@ impl Core {
                         }
                         Err(refusal) => {
                             self.books.refuse();
-                            tracing::warn!(%path, %refusal, "value is not taken");
+                            if self.refused.len() < MAX_REFUSED_PATHS && self.refused.insert(path) {
+                                tracing::warn!(%path, %refusal, "value is not taken; said once for this path");
+                            }
                             self.tell(Event::Refused { topic: path.to_string(), why: refusal.to_string() });
                         }
                     }

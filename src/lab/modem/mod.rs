@@ -115,6 +115,10 @@ pub struct Options {
     pub sim: Sim,
     /// Pace of the octets to the host; `None`: at once.
     pub baud: Option<u32>,
+    /// From power-on to the first answer.
+    pub boot: Duration,
+    /// From the first answer to the search for a network.
+    pub search_after: Duration,
     /// Echo after power-on (`ATE`).
     pub echo: bool,
     /// The name that `AT+QURCCFG` has for the port at which the host is.
@@ -141,6 +145,8 @@ impl Default for Options {
             iccid: "89010112345678901234".into(),
             sim: Sim::default(),
             baud: None,
+            boot: BOOT,
+            search_after: SEARCH_AFTER,
             echo: true,
             port_name: "usbmodem".into(),
             urc_port: "usbmodem".into(),
@@ -298,7 +304,8 @@ impl Modem {
             up: VecDeque::new(),
             options,
         };
-        modem.boot(BOOT, false, now);
+        let silence = modem.options.boot;
+        modem.boot(silence, false, now);
         modem
     }
 
@@ -393,7 +400,7 @@ impl Modem {
             Action::Search => self.search(now),
             Action::Restart => self.restart(now),
             Action::PowerOff => self.power_off(now),
-            Action::PowerKey => self.boot(BOOT, false, now),
+            Action::PowerKey => self.boot(self.options.boot, false, now),
             Action::ActivateContext(cid) => self.activate_context(cid, now),
             Action::OpenSocket { id, generation } => self.open_socket(id, generation, now),
             Action::OpenRefused(id) => self.open_refused(id, now),
@@ -445,7 +452,8 @@ impl Modem {
         self.urc("+CFUN: 1", now);
         self.after(SIM_AFTER, Action::SimStarted, now);
         self.after(SMS_AFTER, Action::AllStarted, now);
-        self.after(SEARCH_AFTER, Action::Search, now);
+        // Without a SIM there is nothing to search with.
+        self.after(self.options.search_after.max(SIM_AFTER), Action::Search, now);
     }
 
     fn restart(&mut self, now: Instant) {

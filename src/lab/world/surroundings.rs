@@ -10,7 +10,7 @@ use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::io::{Input, Output};
 use crate::lab::broker::{self, Broker};
-use crate::lab::cell::{Cell, Network, PortId, Traffic};
+use crate::lab::cell::{self, Cell, Network, PortId, Traffic};
 use crate::lab::modem::Modem;
 use crate::lab::sensors::{Player, Reading};
 use crate::lab::server::{Command, Event as ServerEvent, Order, Server};
@@ -28,7 +28,7 @@ const FIRST_PUBLIC_PORT: u32 = 20_000;
 /// The gateway's and the sensors' names at the broker.
 const GATEWAY: &str = "gateway";
 const SENSORS: &str = "sensors";
-/// Pause of the gateway's MQTT edge before it tries the broker again.
+/// Pause of a client before it tries the broker again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
 /// An order and the lamp's answer are through after this, resends included.
@@ -45,9 +45,13 @@ pub(super) struct Surroundings {
     port: Option<u64>,
     filters: Vec<String>,
     connection: u64,
+    /// When the clients try the broker again.
     reconnect_at: Option<Instant>,
+    /// When the broker comes (true) or goes.
+    broker_turns: VecDeque<(Instant, bool)>,
     inputs: VecDeque<Input>,
     orders: Orders,
+    mishaps: VecDeque<(Instant, cell::Order)>,
     arrived: u64,
     registrations: u64,
     updates: u64,
@@ -71,9 +75,9 @@ impl Surroundings {
         let mut broker = Broker::new(options.broker);
         let players = players(seed.child("sensors"), options.period, now);
         broker.connect(SENSORS, true, now);
-        let wanted: Vec<String> = players.iter().flat_map(Player::subscriptions).collect();
-        broker.subscribe(SENSORS, &wanted, now);
         broker.connect(GATEWAY, false, now);
+        let broker_turns =
+            options.broker_away.map(|(after, long)| [(now + after, false), (now + after + long, true)]);
         Self {
             modem: Modem::new(modem, seed.child("virtual modem"), now),
             cell: Cell::new(options.cell.clone(), seed.child("cell")),
@@ -85,6 +89,7 @@ impl Surroundings {
             filters: Vec::new(),
             connection: 0,
             reconnect_at: None,
+            broker_turns: broker_turns.into_iter().flatten().collect(),
             inputs: VecDeque::new(),
             orders: Orders {
                 every: options.order_every,
@@ -94,6 +99,7 @@ impl Surroundings {
                 given: 0,
                 taken: 0,
             },
+            mishaps: options.mishaps.iter().map(|(after, order)| (now + *after, *order)).collect(),
             arrived: 0,
             registrations: 0,
             updates: 0,
@@ -148,12 +154,21 @@ impl Surroundings {
         self.modem.handle_timeout(now);
         self.cell.handle_timeout(now);
         self.server.handle_timeout(now);
+        while let Some((_, comes)) = self.broker_turns.front().copied().filter(|(at, _)| *at <= now) {
+            self.broker_turns.pop_front();
+            if comes { self.broker.come_up() } else { self.broker.go_down(now) }
+        }
         self.broker.handle_timeout(now);
         if self.reconnect_at.is_some_and(|at| now >= at) {
             self.reconnect_at = None;
+            self.broker.connect(SENSORS, true, now);
             self.broker.connect(GATEWAY, false, now);
         }
         self.orders.give(&mut self.server, now);
+        while self.mishaps.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, order)) = self.mishaps.pop_front() else { break };
+            self.cell.handle_order(order, now);
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
@@ -165,6 +180,8 @@ impl Surroundings {
                 self.server.poll_timeout(),
                 self.broker.poll_timeout(),
                 self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
+                self.broker_turns.front().map(|(at, _)| Deadline::new(*at, "the broker comes or goes")),
+                self.mishaps.front().map(|(at, _)| Deadline::new(*at, "the cell is disturbed")),
                 self.orders.next.filter(|_| self.playing).map(|at| Deadline::new(at, "order the lamp")),
             ]
             .into_iter()
@@ -308,9 +325,17 @@ impl Surroundings {
     }
 
     fn tell_sensors(&mut self, event: broker::Event, now: Instant) {
-        if let broker::Event::Message { message, packet_id, .. } = event {
-            self.broker.acknowledge(SENSORS, packet_id, now);
-            self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
+        match event {
+            broker::Event::Connected { .. } => {
+                let wanted: Vec<String> = self.players.iter().flat_map(Player::subscriptions).collect();
+                self.broker.subscribe(SENSORS, &wanted, now);
+            }
+            broker::Event::Lost => self.reconnect_at = Some(now + RECONNECT),
+            broker::Event::Message { message, packet_id, .. } => {
+                self.broker.acknowledge(SENSORS, packet_id, now);
+                self.players.iter_mut().for_each(|player| player.handle_message(&message, now));
+            }
+            broker::Event::Published { .. } => {}
         }
     }
 }

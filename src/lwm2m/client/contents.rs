@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::{Client, HostFacts, Refusal};
+use super::{Client, HostFacts, ObjectList, Refusal};
 use crate::clock::UnixTime;
 use crate::lwm2m::attributes::Periods;
 use crate::lwm2m::model::Model;
@@ -13,6 +13,10 @@ use crate::lwm2m::path::Path;
 use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, SampleId, Value};
 use crate::net::LinkFacts;
+
+/// Most octets of the list of instances in a Register: the payload that RFC 7252 §4.6 takes for safe, which leaves
+/// room for the options in every link's datagram.
+const MAX_LIST_OCTETS: usize = 1024;
 
 impl Client {
     /// A value for a mapped resource; its instance is made as needed. For a multiple-instance resource a path
@@ -63,6 +67,9 @@ impl Client {
         }
         if !self.may_have(object, instance) {
             return Err(Refusal::Unknown(path));
+        }
+        if !self.has_room_for(path) {
+            return Err(Refusal::ListFull);
         }
         self.note_instance(path, now);
         Ok(())
@@ -132,6 +139,9 @@ impl Client {
         if !self.tree.exists(resource) && self.tree.len() >= self.settings.max_resources {
             return Err(Refusal::Full(self.tree.len()));
         }
+        if !resource.parent().is_some_and(|instance| self.has_room_for(instance)) {
+            return Err(Refusal::ListFull);
+        }
         match (definition.multiple, path.resource_instance()) {
             (true, None) => Ok((resource, resource.child(0).unwrap_or(resource))),
             (true, Some(_)) | (false, None) => Ok((resource, path)),
@@ -142,6 +152,13 @@ impl Client {
     /// The registry has such an object, and with this instance.
     fn may_have(&self, object: u16, instance: u16) -> bool {
         self.model.object(object).is_some_and(|object| object.multiple || instance == 0)
+    }
+
+    /// The instance is on the list already, or the list takes it.
+    fn has_room_for(&self, instance: Path) -> bool {
+        let all = || self.tree.instances(Path::ROOT).chain([instance]);
+        self.tree.exists(instance)
+            || ObjectList::new(all(), &self.model, &[]).encode(self.model.enabler()).len() <= MAX_LIST_OCTETS
     }
 
     /// The values of a multiple-instance resource, with this one in its place.

@@ -49,7 +49,16 @@ impl Client {
             coap::Event::NotificationFailed { notification, why } => {
                 let Some((target, snapshot)) = self.reporting.failed(notification, now) else { return };
                 self.stats.notifications_failed += 1;
-                debug!(path = %target.path, %why, "notification failed");
+                if why == Failure::TooLarge {
+                    // Said again with each try, which the hold makes rare.
+                    warn!(
+                        path = %target.path,
+                        "what a server observes does not fit into one datagram, and it is told nothing of it; \
+                         let it observe the instances or resources one by one"
+                    );
+                } else {
+                    debug!(path = %target.path, %why, "notification failed");
+                }
                 self.books.failed(snapshot.samples);
                 self.doubt(target.peer, why);
             }

@@ -156,6 +156,9 @@ pub enum Refusal {
     /// Too many resources.
     #[error("there are {0} resources already")]
     Full(usize),
+    /// The list of instances would no longer fit into one Register, and no server would know any of them.
+    #[error("there is no room for one more instance: the list of all of them goes in one datagram")]
+    ListFull,
 }
 
 /// A server account as the status shows it.

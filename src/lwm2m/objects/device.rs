@@ -26,12 +26,8 @@ pub struct HostFacts {
     pub serial: Option<String>,
     /// Version of this program.
     pub software_version: Option<String>,
-    /// Memory that is free, KiB.
-    pub memory_free_kib: Option<u32>,
     /// Memory in all, KiB.
     pub memory_total_kib: Option<u32>,
-    /// Offset from UTC as in `+02:00`.
-    pub utc_offset: Option<String>,
     /// Name of the time zone as in `Europe/Berlin`.
     pub timezone: Option<String>,
 }
@@ -46,9 +42,7 @@ pub fn facts(link: &LinkFacts, host: &HostFacts) -> Vec<Fact> {
         (1, first(&modem.model, &host.model)),
         (2, first(&modem.imei, &host.serial)),
         (3, text(modem.firmware.as_deref())),
-        (10, integer(host.memory_free_kib)),
         (11, Some(no_error)),
-        (14, text(host.utc_offset.as_deref())),
         (15, text(host.timezone.as_deref())),
         (16, text(Some(UDP))),
         (17, text(Some("NB-IoT gateway"))),

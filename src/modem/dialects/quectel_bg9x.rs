@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// An open may have to wait for the radio.
 const OPEN_LIMIT: Duration = Duration::from_secs(150);
 
+/// Ports that `AT+QURCCFG` knows: USB interfaces, and the UART.
+const URC_PORTS: [&str; 3] = ["usbat", "usbmodem", "uart1"];
+
 /// The BG9x family.
 #[derive(Debug, Clone, Copy)]
 pub struct QuectelBg9x;
@@ -57,12 +60,12 @@ impl Dialect for QuectelBg9x {
             Setting {
                 what: "URCs come on this port",
                 read: Some(Command::set("+QURCCFG").quoted("urcport")),
-                // A module on its UART has been told so by someone who knows; it is left alone. The shape of
-                // the answer is not in the manuals at hand: as with every named setting of the family.
+                // A module on its UART was told so before, by us or by someone else. The shape of the answer is not
+                // in the manuals at hand: as with every named setting of the family.
                 holds: Box::new(move |lines| {
                     named(lines, "+QURCCFG", "urcport").is_some_and(|value| value == port || value == "uart1")
                 }),
-                write: Command::set("+QURCCFG").quoted("urcport").quoted(port),
+                write: urcs_to(port),
                 radio_off: false,
                 vital: false,
             },
@@ -181,6 +184,13 @@ impl Dialect for QuectelBg9x {
         }
     }
 
+    fn urcs_here(&self, lines: &[Line]) -> Option<Command> {
+        // The last value of +QISTATE names the port that opened the socket: the one where we are.
+        let fields = lines.iter().find_map(|line| fields(&line.text, "+QISTATE"))?;
+        let port = fields.get(9)?.non_empty()?;
+        URC_PORTS.contains(&port).then(|| urcs_to(port))
+    }
+
     fn send_to(&self, socket: SocketId, peer: SocketAddrV4, payload: &[u8], _: ReleaseHint) -> Command {
         // Release assistance exists only with QISENDEX, which does not work on a UDP SERVICE socket.
         Command::set("+QISEND")
@@ -278,6 +288,10 @@ impl Dialect for QuectelBg9x {
 /// `+QIRD: <n>[,"<ip>",<port>]` is followed by n octets.
 fn counted(line: &str) -> Option<usize> {
     number(&fields(line, "+QIRD")?, 0).filter(|count| *count > 0)
+}
+
+fn urcs_to(port: &str) -> Command {
+    Command::set("+QURCCFG").quoted("urcport").quoted(port)
 }
 
 /// A setting of which the modem keeps nothing, so that reading it first would win nothing.
@@ -476,6 +490,17 @@ mod tests {
         assert_eq!(urc("RDY"), Some(Urc::Restarted));
         assert_eq!(urc("+CFUN: 1"), Some(Urc::BootNotice));
         assert_eq!(urc("+QIND: SMS DONE"), None);
+    }
+
+    #[test]
+    fn urcs_are_brought_to_the_port_that_the_modem_names() {
+        let command = |port| {
+            let line = line(&format!("+QISTATE: 0,\"UDP SERVICE\",\"127.0.0.1\",0,3030,2,1,0,0{port}"));
+            QuectelBg9x.urcs_here(&[line]).map(|command| command.text().to_owned())
+        };
+        assert_eq!(command(",\"uart1\"").as_deref(), Some("AT+QURCCFG=\"urcport\",\"uart1\""));
+        assert_eq!(command(",\"emux\""), None);
+        assert_eq!(command(""), None);
     }
 
     #[test]

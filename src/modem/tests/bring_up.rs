@@ -344,6 +344,25 @@ fn an_open_that_is_never_told_is_found_by_asking() {
 }
 
 #[test]
+fn urcs_that_go_to_another_port_are_brought_here() {
+    let mut bench = Bench::opened(Settings::default());
+    bench.always("AT+QIOPEN=1,0,\"UDP SERVICE\",\"127.0.0.1\",0,56830,0", "OK");
+    let state = "+QISTATE: 0,\"UDP SERVICE\",\"127.0.0.1\",0,56830,2,1,0,0,\"uart1\"||OK";
+    bench.always("AT+QISTATE=1,0", state);
+    bench.always("AT+QURCCFG=\"urcport\",\"uart1\"", "OK");
+    bench.run(secs(15));
+    assert!(bench.driver.facts().up, "{:#?}", bench.log);
+    assert_eq!(bench.count("AT+QURCCFG=\"urcport\",\"uart1\""), 1);
+
+    // Refused, it is passed over.
+    bench.always("AT+QURCCFG=\"urcport\",\"uart1\"", "ERROR");
+    bench.say("RDY");
+    bench.run(secs(20));
+    assert!(bench.driver.facts().up, "{:#?}", bench.log);
+    assert_eq!(bench.count("AT+QURCCFG=\"urcport\",\"uart1\""), 2);
+}
+
+#[test]
 fn an_open_that_never_ends_is_closed_and_tried_again() {
     let mut bench = Bench::opened(Settings::default());
     let open = "AT+QIOPEN=1,0,\"UDP SERVICE\",\"127.0.0.1\",0,56830,0";

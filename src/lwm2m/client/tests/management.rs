@@ -370,3 +370,22 @@ fn resources_are_bounded() {
     assert_eq!(set(2), Err(Refusal::Full(room)));
     assert!(set(1).is_ok());
 }
+
+#[test]
+fn instances_that_no_register_could_list_are_refused_and_the_others_stay() {
+    let mut bench = Bench::registered();
+    let set = |bench: &mut Bench, instance| {
+        let temperature = Path::resource_of(3303, instance, 5700);
+        bench.client.set_mapped(temperature, Value::Float(1.0), None, bench.now)
+    };
+    let taken = (0..256).take_while(|instance| set(&mut bench, *instance).is_ok()).count();
+    assert!((80..120).contains(&taken), "{taken}");
+    assert_eq!(set(&mut bench, 300), Err(Refusal::ListFull));
+    assert_eq!(bench.client.add_instance(3303, 300, bench.now), Err(Refusal::ListFull));
+    assert!(set(&mut bench, 0).is_ok());
+    bench.advance(seconds(31));
+    let list = bench.asked[0].request.payload.clone();
+    assert!(list.len() <= 1024 && String::from_utf8_lossy(&list).contains("</3303/0>"));
+    bench.answer(Response::new(Code::CHANGED));
+    assert!(bench.client.servers().all(|server| server.state == "registered"));
+}

@@ -1,0 +1,125 @@
+//! The core on the kernel's UDP, hand to hand with the lab's server: what the world, which has a modem, does not show.
+#![cfg(feature = "lab")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nbgate::clock::{Deadline, UnixTime};
+use nbgate::config;
+use nbgate::gateway::core::Core;
+use nbgate::gateway::io::{Input, Output};
+use nbgate::gateway::settings::Host;
+use nbgate::lab::server::{Answer, Event, Order, Server, Settings};
+use nbgate::link::clock;
+use nbgate::lwm2m::Value;
+use nbgate::lwm2m::client::HostFacts;
+use nbgate::net::{Datagram, Peer};
+use nbgate::seed::Seed;
+
+const SERVER: &str = "192.0.2.1:5683";
+const GATEWAY: &str = "192.0.2.2:40000";
+
+/// A core and a server, a wire between them, and the clock.
+struct Bench {
+    core: Core,
+    server: Server,
+    now: Instant,
+    /// What the core sent.
+    sent: Vec<Vec<u8>>,
+}
+
+impl Bench {
+    fn new(host: Host) -> Self {
+        let text = format!(
+            "uplink = \"udp\"\n[lwm2m]\nendpoint = \"gw\"\n[lwm2m.coap]\nprofile = \"lan\"\n\
+             [[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n"
+        );
+        let now = clock::now();
+        let settings = config::parse(&text, host).unwrap().gateway;
+        let core = Core::new(settings, Seed::new(1), now);
+        Self { core, server: Server::new(Settings::default(), Seed::new(2)), now, sent: vec![] }
+    }
+
+    /// Runs until the server tells something for which `wanted` gives a value.
+    fn until<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let end = self.now + Duration::from_secs(60);
+        while self.now < end {
+            self.exchange();
+            while let Some(event) = self.server.poll_event() {
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+            let next = Deadline::sooner(self.core.next_deadline(), self.server.poll_timeout()).unwrap();
+            self.now = self.now.max(next.at);
+            self.core.handle(Input::Tick, self.now);
+            self.server.handle_timeout(self.now);
+        }
+        panic!("it did not come within a minute");
+    }
+
+    fn exchange(&mut self) {
+        let peer = |address: &str| Peer(address.parse::<SocketAddr>().unwrap());
+        loop {
+            if let Some(output) = self.core.poll() {
+                if let Output::Datagram(outgoing) = output {
+                    self.core.handle(Input::DatagramSent(outgoing.id), self.now);
+                    let payload = outgoing.datagram.payload;
+                    self.sent.push(payload.clone());
+                    self.server.handle_datagram(Datagram { peer: peer(GATEWAY), payload }, self.now);
+                }
+            } else if let Some(outgoing) = self.server.poll_transmit(self.now) {
+                self.server.handle_sent(outgoing.id, self.now);
+                let payload = outgoing.datagram.payload;
+                self.core.handle(Input::Datagram(Datagram { peer: peer(SERVER), payload }), self.now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn registered(&mut self) {
+        self.until(|event| matches!(event, Event::Registered { .. }).then_some(()));
+    }
+
+    /// The answer to one line of the server's commands.
+    fn ask(&mut self, line: &str) -> Answer {
+        let asked = self.server.command(line.parse::<Order>().unwrap(), self.now);
+        self.until(|event| match event {
+            Event::Finished { command, outcome, .. } if *command == asked => Some(outcome.clone().unwrap()),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn without_a_modem_object_3_is_this_machine() {
+    let facts = HostFacts {
+        manufacturer: Some("Raspberry Pi".into()),
+        model: Some("Raspberry Pi 4 Model B Rev 1.4".into()),
+        serial: Some("10000000abcdef01".into()),
+        ..HostFacts::default()
+    };
+    let mut bench = Bench::new(Host { facts, ..Host::default() });
+    bench.registered();
+    let answer = bench.ask("read /3/0");
+    for (resource, text) in
+        [(0, "Raspberry Pi"), (1, "Raspberry Pi 4 Model B Rev 1.4"), (2, "10000000abcdef01")]
+    {
+        let found = answer.values.iter().find(|reading| reading.path.resource() == Some(resource));
+        assert_eq!(found.map(|reading| &reading.value), Some(&Value::String(text.into())), "/3/0/{resource}");
+    }
+}
+
+#[test]
+fn observe_values_start_from_the_wall_clock() {
+    // OBS-11: fresher than all of an earlier run, should a server go on with an old token.
+    let mut bench = Bench::new(Host::default());
+    bench.core.handle(Input::WallClock(UnixTime::from_secs(0x6955_b900)), bench.now);
+    bench.registered();
+    bench.ask("observe /3/0");
+    // 2.05 with a token of four octets; its first option is Observe, number 6, three octets long.
+    let content = bench.sent.iter().find(|octets| octets[1] == 0x45).unwrap();
+    assert_eq!(content[8..12], [0x63, 0x55, 0xb9, 0x01]);
+}
