@@ -73,6 +73,6 @@ fn drain(channel: &mut Channel) -> u32 {
 
 fn read(line: &str) {
     let _ = responses::registration(line, responses::RegistrationForm::Urc);
-    let _ = (responses::signal_quality(line), responses::sim_state(line), responses::operator(line));
-    let _ = (responses::functionality(line), responses::pdp_addresses(line), responses::pdp_context(line));
+    let _ = (responses::sim_state(line), responses::operator(line));
+    let _ = (responses::functionality(line), responses::pdp_context(line));
 }

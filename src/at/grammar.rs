@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use nom::branch::alt;
 use nom::bytes::complete::{take_till, take_while1};
-use nom::character::complete::{char, digit1, one_of, satisfy, space0};
-use nom::combinator::{eof, map_res, opt, peek, recognize};
+use nom::character::complete::{char, one_of, satisfy, space0};
+use nom::combinator::{eof, map_res, peek, recognize};
 use nom::multi::separated_list0;
 use nom::sequence::{delimited, pair, preceded, terminated};
 use nom::{IResult, Parser};
@@ -94,16 +94,6 @@ pub fn quoted(input: &str) -> IResult<&str, &str> {
     delimited(char('"'), take_till(|c| c == '"'), char('"')).parse(input)
 }
 
-/// A comma with blanks around it.
-pub fn comma(input: &str) -> IResult<&str, char> {
-    delimited(space0, char(','), space0).parse(input)
-}
-
-/// A decimal number, with a sign where the type has one. Out of range is an error.
-pub fn number<T: FromStr>(input: &str) -> IResult<&str, T> {
-    map_res(recognize(pair(opt(char('-')), digit1)), str::parse).parse(input)
-}
-
 /// Runs of decimal digits of at least `min` characters, in their order.
 pub fn digit_runs(text: &str, min: usize) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_digit()).filter(move |run| run.len() >= min.max(1))
@@ -170,8 +160,6 @@ mod tests {
         assert_eq!(fields("256")[0].parse::<u8>(), None);
         assert_eq!(fields("\"00FF\"")[0].hex(), Some(255));
         assert_eq!(fields("+1F")[0].hex(), None);
-        assert!(number::<u8>("300").is_err());
-        assert_eq!(number::<i16>("-84,1"), Ok((",1", -84)));
         assert_eq!(binary_octet("01000111"), Ok(("", 0b0100_0111)));
         assert!(binary_octet("010001112").is_err());
     }

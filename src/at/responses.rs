@@ -6,10 +6,6 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use nom::Parser;
-use nom::combinator::all_consuming;
-use nom::sequence::separated_pair;
-
 use super::command::Command;
 use super::grammar::{self, Field};
 use super::types::Line;
@@ -247,26 +243,6 @@ fn psm_timers(rest: &[Field<'_>], act: Option<usize>) -> (Option<u8>, Option<u8>
     if last < 4 { (None, None) } else { (timer(last - 1), timer(last)) }
 }
 
-/// `+CSQ` (TS 27.007 §8.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignalQuality {
-    /// Received signal strength in dBm, in steps of 2; -113 means that or less.
-    pub rssi_dbm: Option<i16>,
-    /// Bit error rate class 0 to 7 (TS 45.008 §8.2.4).
-    pub ber_class: Option<u8>,
-}
-
-/// Reads `+CSQ: <rssi>,<ber>`; 99 stands for "not known".
-pub fn signal_quality(line: &str) -> Option<SignalQuality> {
-    let value = grammar::value(line, "+CSQ")?;
-    let pair = separated_pair(grammar::number::<u8>, grammar::comma, grammar::number::<u8>);
-    let (_, (rssi, ber)) = all_consuming(pair).parse(value).ok()?;
-    Some(SignalQuality {
-        rssi_dbm: (rssi <= 31).then(|| -113 + 2 * i16::from(rssi)),
-        ber_class: (ber <= 7).then_some(ber),
-    })
-}
-
 /// State of the SIM (TS 27.007 §8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SimState {
@@ -325,22 +301,6 @@ pub fn operator(line: &str) -> Option<Operator> {
 /// Reads `+CFUN: <n>`: 0 minimum, 1 full, 4 radio off (TS 27.007 §8.2).
 pub fn functionality(line: &str) -> Option<u8> {
     grammar::params(line, "+CFUN")?.first()?.parse()
-}
-
-/// Addresses of one PDP context (TS 27.007 §10.1.23).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PdpAddresses {
-    /// Context id.
-    pub cid: u8,
-    /// Addresses given by the network; `0.0.0.0` and `::` are none.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// Reads `+CGPADDR: <cid>[,<addr>[,<addr>]]`.
-pub fn pdp_addresses(line: &str) -> Option<PdpAddresses> {
-    let fields = grammar::params(line, "+CGPADDR")?;
-    let (cid, addresses) = fields.split_first()?;
-    Some(PdpAddresses { cid: cid.parse()?, addresses: addresses.iter().filter_map(address).collect() })
 }
 
 /// An address as modems write it: also IPv6 as sixteen decimal numbers. Unspecified addresses are none.
@@ -525,17 +485,6 @@ mod tests {
     }
 
     #[test]
-    fn csq_gives_dbm_and_none_when_unknown() {
-        let quality = |line| signal_quality(line);
-        assert_eq!(quality("+CSQ: 17,99"), Some(SignalQuality { rssi_dbm: Some(-79), ber_class: None }));
-        assert_eq!(quality("+CSQ:99,0"), Some(SignalQuality { rssi_dbm: None, ber_class: Some(0) }));
-        assert_eq!(quality("+CSQ: 31,7"), Some(SignalQuality { rssi_dbm: Some(-51), ber_class: Some(7) }));
-        for line in ["+CSQ: 17", "+CSQ: 17,99,1", "+CSQ: x,99", "+CESQ: 17,99"] {
-            assert_eq!(quality(line), None, "{line}");
-        }
-    }
-
-    #[test]
     fn the_sim_says_what_it_wants() {
         assert_eq!(sim_state("+CPIN:READY"), Some(SimState::Ready));
         assert_eq!(sim_state("+CPIN: \"SIM PIN\""), Some(SimState::PinRequired));
@@ -555,20 +504,12 @@ mod tests {
 
     #[test]
     fn addresses_come_in_every_shape_and_zeros_are_none() {
-        let addresses = |line| {
-            let read = pdp_addresses(line).unwrap();
-            (read.cid, read.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-        };
-        assert_eq!(addresses("+CGPADDR: 1,10.1.2.3"), (1, "10.1.2.3".into()));
-        assert_eq!(addresses("+CGPADDR:0,\"10.1.2.3\",\"fe80::1\""), (0, "10.1.2.3 fe80::1".into()));
-        assert_eq!(addresses("+CGPADDR: 1,\"254.128.0.0.0.0.0.0.0.0.0.0.0.0.0.1\""), (1, "fe80::1".into()));
-        for line in [
-            "+CGPADDR: 1",
-            "+CGPADDR: 1,",
-            "+CGPADDR: 1,\"0.0.0.0\"",
-            "+CGPADDR: 1,\"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0\"",
-        ] {
-            assert_eq!(addresses(line), (1, String::new()), "{line}");
+        let read = |text| address(&Field { text, is_quoted: true }).map(|address| address.to_string());
+        assert_eq!(read("10.1.2.3").as_deref(), Some("10.1.2.3"));
+        assert_eq!(read("fe80::1").as_deref(), Some("fe80::1"));
+        assert_eq!(read("254.128.0.0.0.0.0.0.0.0.0.0.0.0.0.1").as_deref(), Some("fe80::1"));
+        for none in ["", "0.0.0.0", "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0", "10.1.2", "::"] {
+            assert_eq!(read(none), None, "{none}");
         }
     }
 
@@ -607,15 +548,15 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_panics_a_reader(
-            prefix in proptest::sample::select(vec!["+CEREG:", "+CSQ:", "+CPIN:", "+COPS:", "+CGPADDR:", "+CGDCONT:", ""]),
+            prefix in proptest::sample::select(vec!["+CEREG:", "+CPIN:", "+COPS:", "+CGDCONT:", ""]),
             rest in prop_oneof![".*", "[0-9A-F,\" ]{0,60}", "([0-9A-F]{0,8},){0,9}[01]{8}"],
         ) {
             let line = format!("{prefix}{rest}");
             for expected in [RegistrationForm::Read, RegistrationForm::Urc] {
                 let _ = registration(&line, expected);
             }
-            let _ = (signal_quality(&line), sim_state(&line), operator(&line), functionality(&line));
-            let _ = (pdp_addresses(&line), pdp_context(&line));
+            let _ = (sim_state(&line), operator(&line), functionality(&line), pdp_context(&line));
+            let _ = address(&Field { text: &rest, is_quoted: false });
             let lines = lines(&[&line]);
             let _ = (identity_text(&lines), imei(&lines), imsi(&lines), iccid(&lines));
         }

@@ -161,9 +161,9 @@ fn a_world_that_cannot_reach_its_server_is_a_failed_run() {
     assert!(report.books.balance() && report.books.pending() > 0, "{report:?}");
 }
 
-/// These befall the cell in turn, one every `step` seconds for the first five hours; then all is well.
+/// These befall the cell in turn, one every `step` seconds for the first two hours; then all is well.
 fn in_turn(orders: &[cell::Order], step: u64) -> Vec<(Duration, cell::Order)> {
-    let end = 5 * 3600;
+    let end = 2 * 3600;
     let in_turn = (1..end / step).zip(orders.iter().copied().cycle());
     let timed = in_turn.map(|(n, order)| (Duration::from_secs(n * step), order));
     timed.chain([(Duration::from_secs(end), cell::Order::RegainCoverage)]).collect()
@@ -186,7 +186,7 @@ fn whatever_befalls_the_cell_the_gateway_comes_back_and_no_sample_is_lost() {
             let settling = Duration::from_secs(3 * 3600);
             let mishaps = in_turn(orders, step);
             let report = good(Options { modem, mishaps, settling, ..options(seed) });
-            assert!(report.books.reported > 1000, "SIM_SEED={seed} {orders:?}: {report:?}");
+            assert!(report.books.reported > 500, "SIM_SEED={seed} {orders:?}: {report:?}");
         }
     }
 }
