@@ -31,8 +31,8 @@ use super::reliability::{Delivery, RoundTrip};
 use super::requests::{Acknowledgement, Asked, Requests};
 use super::stats::Stats;
 use super::types::{
-    Action, Code, Event, ExchangeId, Failure, NotificationId, ObservationId, Priority, Request, RequestId,
-    Response,
+    Action, Code, Ending, Event, ExchangeId, Failure, NotificationId, ObservationId, Priority, Request,
+    RequestId, Response,
 };
 use crate::clock::Deadline;
 use crate::net::{Datagram, Outgoing, Peer, ReleaseHint, TransmitId};
@@ -197,6 +197,10 @@ impl Endpoint {
                     self.observations.end(id);
                     self.take_notifications(id);
                 }
+            }
+            Action::ForgetObservation { observation } => {
+                self.observations.end(observation);
+                self.take_notifications(observation);
             }
             Action::Abandon { exchange } => {
                 self.observing.abandon(exchange);
@@ -405,8 +409,7 @@ impl Endpoint {
             return None;
         }
         let earlier = self.observations.find(asked.peer, asked.token);
-        let sequence =
-            earlier.and_then(|earlier| self.end_observation(earlier, "replaced under the same token"));
+        let sequence = earlier.and_then(|earlier| self.end_observation(earlier, Ending::Replaced));
         if !accept || !response.code.is_success() {
             return None;
         }
@@ -455,7 +458,7 @@ impl Endpoint {
             Purpose::Reply { observation } => {
                 debug!(peer = %out.peer, %why, "response not delivered");
                 if let (Some(observation), Failure::Rejected) = (observation, why) {
-                    self.end_observation(observation, "rejected by RST");
+                    self.end_observation(observation, Ending::Rejected);
                 }
             }
         }
@@ -473,14 +476,14 @@ impl Endpoint {
             Err(why) => Event::NotificationFailed { notification, why },
         });
         if result == Err(Failure::Rejected) {
-            self.end_observation(observation, "rejected by RST");
+            self.end_observation(observation, Ending::Rejected);
         } else if last {
-            self.end_observation(observation, "its last notification is over");
+            self.end_observation(observation, Ending::Over);
         }
     }
 
     /// Ends an observation and what was still to be told; gives its latest Observe value.
-    fn end_observation(&mut self, id: ObservationId, why: &'static str) -> Option<u32> {
+    fn end_observation(&mut self, id: ObservationId, why: Ending) -> Option<u32> {
         let sequence = self.observations.end(id)?;
         for notification in self.take_notifications(id) {
             self.events.push_back(Event::NotificationFailed { notification, why: Failure::Abandoned });

@@ -221,6 +221,11 @@ pub enum Action {
         /// Whose.
         peer: Peer,
     },
+    /// Forget one observation and what is under way about it, silently.
+    ForgetObservation {
+        /// Which one.
+        observation: ObservationId,
+    },
     /// Drop an own request without waiting for its end, or an observation that it started: the next notification meets RST.
     Abandon {
         /// Which one.
@@ -259,6 +264,31 @@ pub enum Failure {
     /// The observation or peer was given up meanwhile.
     #[error("given up")]
     Abandoned,
+}
+
+/// Why an observation that a peer held on us is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// GET with Observe 1 (OBS-06).
+    Cancelled,
+    /// RST to one of its messages (OBS-07): the peer wants no more of them, or does not know us any more.
+    Rejected,
+    /// The peer put its token to a new use (OBS-05).
+    Replaced,
+    /// Its last notification, an error, is over (OBS-13).
+    Over,
+}
+
+impl Ending {
+    /// In words, for the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled by the observer",
+            Self::Rejected => "rejected by RST",
+            Self::Replaced => "replaced under the same token",
+            Self::Over => "its last notification is over",
+        }
+    }
 }
 
 /// What the endpoint tells the layer above.
@@ -304,8 +334,8 @@ pub enum Event {
     ObservationEnded {
         /// Which.
         id: ObservationId,
-        /// In words, for the log.
-        why: &'static str,
+        /// Why.
+        why: Ending,
     },
     /// The observer acknowledged the notification (CON), or the link has sent it (NON).
     NotificationDelivered {

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::books::{self, Books};
 use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
+use super::lost::Lost;
 use super::management::{self, Access, AccessTable, View};
 use super::model::Model;
 use super::objects::{security, server};
@@ -85,8 +86,9 @@ impl Client {
                 security::facts(&one.uri, id),
             );
             set_native(&mut tree, &model, server, server::facts(id, lifetime_secs));
-            let chance = seed.child(&format!("server {id}")).rng();
-            accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, chance));
+            let seed = seed.child(&format!("server {id}"));
+            let lost = Lost::new(settings.nat_idle, seed.child("lost").rng());
+            accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
         let mut client = Self {
             settings,
@@ -133,12 +135,12 @@ impl Client {
     }
 
     /// A server has this address (found by name); another one than before means a new registration (REG-28).
-    pub fn set_peer(&mut self, short_server_id: u16, peer: Peer) {
+    pub fn set_peer(&mut self, short_server_id: u16, peer: Peer, now: Instant) {
         let found = self.accounts.iter().position(|account| account.short_server_id == short_server_id);
         let Some(index) = found else { return };
         match self.accounts[index].peer() {
             Some(before) if before == peer => return,
-            Some(before) => self.forget_observations(before, "the server has another address"),
+            Some(before) => self.forget_observations(before, "the server has another address", now),
             None => {}
         }
         self.actions.extend(self.accounts[index].set_peer(peer));
@@ -270,6 +272,8 @@ impl Client {
                 self.actions.extend(account.close());
             } else {
                 self.last_exchange += 1;
+                // De-register ends them anyway, and must not wait behind the resends of a last notification.
+                self.actions.extend(account.peer().map(|peer| Action::ForgetObservations { peer }));
                 self.actions.extend(account.stop(self.link_up, ExchangeId(self.last_exchange)));
             }
         }
@@ -339,7 +343,7 @@ impl Client {
             (Step::Register, Some(peer)) => {
                 info!(server, "registering");
                 // The server forgets its observations when it gets this, so they are no more (REG-18).
-                self.forget_observations(peer, "registering anew");
+                self.forget_observations(peer, "registering anew", now);
             }
             (Step::Update { why }, _) => debug!(server, why, "updating the registration"),
             (Step::Register, None) => {}
@@ -351,9 +355,9 @@ impl Client {
     fn ask_for_updates_after_silence(&mut self, now: Instant) {
         for index in 0..self.accounts.len() {
             let Some(peer) = self.accounts[index].peer() else { continue };
-            if self.accounts[index].is_at_rest() && self.is_silent(peer, now) && self.reporting.is_ready(peer)
-            {
-                self.accounts[index].want_update("silence before a notification");
+            let is_idle = self.accounts[index].is_at_rest() && !self.reporting.is_under_way(peer);
+            if is_idle && self.is_silent(peer, now) && self.reporting.is_ready(peer) {
+                self.accounts[index].want_contact("silence before a notification");
             }
         }
     }
@@ -368,11 +372,15 @@ impl Client {
         self.accounts.iter().find(|account| account.peer() == Some(peer))
     }
 
+    fn account_of_mut(&mut self, peer: Peer) -> Option<&mut Account> {
+        self.accounts.iter_mut().find(|account| account.peer() == Some(peer))
+    }
+
     /// The server and its observations are strangers from now on.
-    fn forget_observations(&mut self, peer: Peer, why: &'static str) {
+    fn forget_observations(&mut self, peer: Peer, why: &'static str, now: Instant) {
         self.starting.retain(|_, starting| starting.target.peer != peer);
         for id in self.reporting.of_peer(peer) {
-            self.end_observation(id, why);
+            self.lose_observation(id, why, now);
         }
         self.actions.push_back(Action::ForgetObservations { peer });
     }

@@ -5,6 +5,7 @@ mod books;
 pub mod client;
 pub mod codecs;
 pub mod downlink;
+mod lost;
 pub mod management;
 pub mod model;
 pub mod objects;

@@ -17,6 +17,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::lost::Lost;
 use super::model::Version;
 use super::path::Path;
 use super::tree::Shape;
@@ -119,6 +120,15 @@ struct Open {
     announces: Announced,
 }
 
+/// What an Update is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The server is to learn something, or has asked for it: it has to answer.
+    Tell,
+    /// The server is to see where we are: any request of its own shows as well that it does.
+    Show,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// `None`: try as soon as the link is up.
@@ -134,6 +144,7 @@ enum State {
     Updating {
         registration: Registration,
         open: Open,
+        purpose: Purpose,
     },
     Deregistering {
         exchange: ExchangeId,
@@ -160,7 +171,11 @@ pub struct Account {
     /// The server itself refused the last attempt; a better link changes nothing about that.
     refused: bool,
     /// Why an Update is wanted beyond what changed.
-    wanted: Option<&'static str>,
+    wanted: Option<(&'static str, Purpose)>,
+    /// When the server last asked us something or answered with success.
+    known_at: Option<Instant>,
+    /// What the server may want to observe again.
+    lost: Lost,
     chance: Rng,
 }
 
@@ -171,6 +186,7 @@ impl Account {
         uri: &str,
         peer: Option<Peer>,
         retry: Retry,
+        lost: Lost,
         chance: Rng,
     ) -> Self {
         let (uri_path, uri_query) = path_and_query(uri);
@@ -186,6 +202,8 @@ impl Account {
             failures: 0,
             refused: false,
             wanted: None,
+            known_at: None,
+            lost,
             chance,
         }
     }
@@ -205,14 +223,23 @@ impl Account {
         matches!(self.state, State::Registered { .. })
     }
 
-    /// The server knew us at this time at the latest.
-    pub fn known_since(&self) -> Option<Instant> {
-        match &self.state {
-            State::Registered { registration } | State::Updating { registration, .. } => {
-                Some(registration.since)
-            }
-            _ => None,
+    /// When the server last showed that it knows us.
+    pub const fn known_at(&self) -> Option<Instant> {
+        self.known_at
+    }
+
+    /// The server asks us something, so it knows us and where we are. An Update that was to show just that has done
+    /// its work: sent again from behind a NAT it might come from yet another address, and end what the server has begun.
+    pub fn handle_request(&mut self, now: Instant) -> Option<Action> {
+        self.known_at = Some(now);
+        let State::Updating { registration, open, purpose } = &self.state else { return None };
+        if *purpose == Purpose::Tell || registration.announced != open.announces {
+            return None;
         }
+        let abandoned = self.abandon();
+        self.lost.handle_update(now);
+        self.state = State::Registered { registration: registration.clone() };
+        abandoned
     }
 
     /// Nothing more will come from here.
@@ -255,7 +282,22 @@ impl Account {
 
     /// An Update is to be sent although nothing changed (UPD-04).
     pub const fn want_update(&mut self, why: &'static str) {
-        self.wanted = Some(why);
+        self.wanted = Some((why, Purpose::Tell));
+    }
+
+    /// The server is to show that it knows us, and where we are.
+    pub fn want_contact(&mut self, why: &'static str) {
+        self.wanted.get_or_insert((why, Purpose::Show));
+    }
+
+    /// An observation of the server ended, and it may want it back.
+    pub fn lost(&mut self, path: Path, now: Instant) {
+        self.lost.lose(path, now);
+    }
+
+    /// The server observes this path from now on. True if an observation of it was lost before.
+    pub fn observed(&mut self, path: Path) -> bool {
+        self.lost.regain(path)
     }
 
     /// The server has this address from now on. Another one than before needs a new Register (REG-28).
@@ -327,14 +369,16 @@ impl Account {
         let (step, request) = match &self.state {
             State::Idle { not_before } if not_before.is_some_and(|at| at > now) => return None,
             State::Registered { registration } if registration.expires() > now => {
-                let why = self.update_reason(registration, facts, now)?;
+                let (why, purpose) = self.update_reason(registration, facts, now)?;
                 let open = open();
                 let request = registration.update_request(&open.announces, links);
                 let registration = registration.clone();
-                self.state = State::Updating { registration, open };
+                self.state = State::Updating { registration, open, purpose };
                 (Step::Update { why }, request)
             }
             State::Idle { .. } | State::Registered { .. } => {
+                // The server forgets its observations with this (REG-18). Whatever it then observes will do.
+                self.lost.lose(Path::ROOT, now);
                 self.state = State::Registering { open: open() };
                 (Step::Register, self.register_request(facts, links()))
             }
@@ -362,6 +406,8 @@ impl Account {
                     since: open.since,
                     announced: open.announces,
                 };
+                self.lost.handle_register(now);
+                self.known_at = Some(now);
                 self.state = State::Registered { registration };
                 Some(Outcome::Registered)
             }
@@ -369,9 +415,11 @@ impl Account {
                 let forbidden = response.code == Code::FORBIDDEN;
                 Some(self.refused(format!("Register was answered {}", response.code), forbidden, now))
             }
-            State::Updating { registration, open } if response.code.is_success() => {
+            State::Updating { registration, open, .. } if response.code.is_success() => {
                 let registration =
                     Registration { since: open.since, announced: open.announces, ..registration };
+                self.lost.handle_update(now);
+                self.known_at = Some(now);
                 self.state = State::Registered { registration };
                 Some(Outcome::Updated)
             }
@@ -419,7 +467,8 @@ impl Account {
         match &self.state {
             State::Idle { not_before } => Some(Deadline::new((*not_before)?, "registration attempt")),
             State::Registered { registration } => {
-                Some(Deadline::new(registration.update_at(facts.margin), "registration update"))
+                let regular = Deadline::new(registration.update_at(facts.margin), "registration update");
+                Deadline::sooner(Some(regular), self.lost.poll_timeout())
             }
             _ => None,
         }
@@ -430,21 +479,19 @@ impl Account {
         registration: &Registration,
         facts: Facts<'_>,
         now: Instant,
-    ) -> Option<&'static str> {
+    ) -> Option<(&'static str, Purpose)> {
         let announced = &registration.announced;
-        if self.wanted.is_some() {
-            return self.wanted;
-        }
-        if announced.lifetime_secs != facts.lifetime_secs {
-            return Some("lifetime changed");
-        }
-        if announced.binding != facts.binding {
-            return Some("binding changed");
-        }
-        if announced.shape != facts.shape && !facts.gathering {
-            return Some("object instances changed");
-        }
-        (registration.update_at(facts.margin) <= now).then_some("lifetime")
+        let to_tell = if announced.lifetime_secs != facts.lifetime_secs {
+            Some("lifetime changed")
+        } else if announced.binding != facts.binding {
+            Some("binding changed")
+        } else if announced.shape != facts.shape && !facts.gathering {
+            Some("object instances changed")
+        } else {
+            (registration.update_at(facts.margin) <= now).then_some("lifetime")
+        };
+        let missing = self.lost.is_due(now).then_some(("observations are missing", Purpose::Show));
+        to_tell.map(|why| (why, Purpose::Tell)).or(self.wanted).or(missing)
     }
 
     /// The order of the queries means nothing (REG-09).

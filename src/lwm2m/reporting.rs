@@ -76,6 +76,8 @@ struct Observation {
     target: Target,
     /// When the last notification left, or the first answer.
     last: Instant,
+    /// When the observer last showed that it knows of the observation: by the request, or by an acknowledgement.
+    confirmed: Instant,
     last_confirmable: Instant,
     /// The observer has acknowledged the tree as of this change.
     acknowledged: Revision,
@@ -110,6 +112,7 @@ impl Reporting {
         let observation = Observation {
             target,
             last: answered,
+            confirmed: answered,
             last_confirmable: answered,
             acknowledged: Revision::default(),
             changed: owed,
@@ -185,6 +188,30 @@ impl Reporting {
         })
     }
 
+    /// This peer observes the path, or one above it.
+    pub fn is_observed(&self, peer: Peer, path: Path) -> bool {
+        self.above(path).filter_map(|id| self.observations.get(&id)).any(|one| one.target.peer == peer)
+    }
+
+    /// Earlier observations of the same peer, path and format that their observer has not confirmed since `before`.
+    pub fn stale_twins(&self, target: Target, before: Instant) -> Vec<ObservationId> {
+        let (least, most) = ((target.path, ObservationId(0)), (target.path, ObservationId(u64::MAX)));
+        let at_path = self.by_path.range(least..=most).map(|(_, id)| *id);
+        let is_stale = |one: &Observation| one.target == target && one.confirmed <= before;
+        at_path.filter(|id| self.observations.get(id).is_some_and(is_stale)).collect()
+    }
+
+    /// There is something to tell this observer, or it is under way to it.
+    pub fn owes(&self, id: ObservationId) -> bool {
+        self.observations.get(&id).is_some_and(|one| one.changed || one.under_way.is_some())
+    }
+
+    /// A notification to this peer is under way.
+    pub fn is_under_way(&self, peer: Peer) -> bool {
+        let observations = self.under_way.values().filter_map(|id| self.observations.get(id));
+        observations.into_iter().any(|one| one.target.peer == peer)
+    }
+
     /// The observation of this peer that is due for the longest time.
     pub fn next_due(&mut self, peer: Peer, now: Instant) -> Option<(ObservationId, Target)> {
         self.handle_timeout(now);
@@ -221,11 +248,12 @@ impl Reporting {
     }
 
     /// A notification arrived; gives what was observed and what it showed and carried.
-    pub fn delivered(&mut self, notification: NotificationId) -> Option<(Target, Snapshot)> {
+    pub fn delivered(&mut self, notification: NotificationId, now: Instant) -> Option<(Target, Snapshot)> {
         let id = self.under_way.remove(&notification)?;
         let observation = self.observations.get_mut(&id)?;
         let (_, snapshot) = observation.under_way.take()?;
         observation.acknowledged = observation.acknowledged.max(snapshot.shown);
+        observation.confirmed = now;
         observation.failures = 0;
         observation.hold_until = None;
         let target = observation.target;
@@ -264,11 +292,16 @@ impl Reporting {
 
     /// Observations of the path, of what it lies in and of what lies in it.
     fn covering(&self, path: Path) -> Vec<ObservationId> {
+        let above = path.parent().into_iter().flat_map(|parent| self.above(parent));
+        let below = self.by_path.range((path, ObservationId(0))..).take_while(|(at, _)| path.covers(*at));
+        above.chain(below.map(|(_, id)| *id)).collect()
+    }
+
+    /// Observations of the path and of what it lies in.
+    fn above(&self, path: Path) -> impl Iterator<Item = ObservationId> + '_ {
         let (least, most) = (ObservationId(0), ObservationId(u64::MAX));
-        let above = std::iter::successors(path.parent(), |above| above.parent());
-        let above = above.flat_map(|above| self.by_path.range((above, least)..=(above, most)));
-        let below = self.by_path.range((path, least)..).take_while(|(at, _)| path.covers(*at));
-        above.chain(below).map(|(_, id)| *id).collect()
+        let paths = std::iter::successors(Some(path), |path| path.parent());
+        paths.flat_map(move |at| self.by_path.range((at, least)..=(at, most))).map(|(_, id)| *id)
     }
 
     fn schedule(&mut self, id: ObservationId) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use nbgate::config;
-use nbgate::gateway::settings::Host;
+use nbgate::gateway::settings::{Host, Settings};
 use nbgate::lab::sensors::MAPPINGS_TOML;
 use nbgate::lab::world::{Options, Report, SERVER, World};
 use nbgate::lab::{broker, cell, modem, server};
@@ -41,6 +41,13 @@ fn options(seed: u64) -> Options {
     }
 }
 
+/// With the time that a bad cell needs.
+fn patient(options: Options) -> Options {
+    // A notification that failed waits up to an hour before the next try; each resend of a De-register takes minutes.
+    let gateway = Settings { stop_limit: Duration::from_secs(600), ..options.gateway };
+    Options { settling: Duration::from_secs(3 * 3600), gateway, ..options }
+}
+
 fn good(options: Options) -> Report {
     let seed = options.seed;
     let report = World::new(options, clock::now()).run();
@@ -70,7 +77,7 @@ fn a_lossy_cell_with_jitter_and_duplicates_costs_resends_but_no_sample() {
             duplication: 0.05,
             ..cell::Options::default()
         };
-        let report = good(Options { cell, ..options(seed) });
+        let report = good(Options { cell, ..patient(options(seed)) });
         assert!(report.resends > 0, "SIM_SEED={seed}");
     }
 }
@@ -88,9 +95,20 @@ fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
 fn very_long_round_trips_and_heavy_loss_still_balance_the_books() {
     for seed in seeds() {
         let cell = cell::Options { rtt: Duration::from_secs(9), loss: 0.25, ..cell::Options::default() };
-        // A notification that failed waits up to an hour before the next try.
-        let settling = Duration::from_secs(3 * 3600);
-        good(Options { cell, settling, ..options(seed) });
+        good(Options { cell, ..patient(options(seed)) });
+    }
+}
+
+#[test]
+fn a_nat_that_forgets_before_a_resend_is_survived() {
+    for seed in seeds() {
+        let nat_idle = Some(Duration::from_secs(30));
+        let rtt = Duration::from_secs(9);
+        let cell = cell::Options { rtt, loss: 0.25, nat_idle, ..cell::Options::default() };
+        let mut options = patient(options(seed));
+        options.gateway.nat_idle = nat_idle;
+        options.period = Duration::from_secs(1200);
+        good(Options { cell, ..options });
     }
 }
 
@@ -128,7 +146,8 @@ fn without_a_broker_the_gateway_registers_all_the_same() {
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let cell = || cell::Options { loss: 0.1, jitter: Duration::from_secs(1), ..cell::Options::default() };
-    let run = |seed| good(Options { cell: cell(), duration: Duration::from_secs(3600), ..options(seed) });
+    let duration = Duration::from_secs(3600);
+    let run = |seed| good(Options { cell: cell(), duration, ..patient(options(seed)) });
     assert_eq!(run(7), run(7));
     assert_ne!(run(7).digest, run(8).digest);
 }

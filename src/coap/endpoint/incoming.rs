@@ -15,7 +15,7 @@ use super::super::dedup::Answer;
 use super::super::exchange::{Carriage, Out, OutId, Purpose};
 use super::super::message::{Content, Kind, Message};
 use super::super::observe::Freshness;
-use super::super::types::{Code, Event, Failure, Response};
+use super::super::types::{Code, Ending, Event, Failure, Response};
 use super::Endpoint;
 use crate::net::Peer;
 
@@ -68,7 +68,7 @@ impl Endpoint {
         };
         if request.observe == Some(1) {
             if let Some(id) = self.observations.find(peer, message.token) {
-                self.end_observation(id, "cancelled by the observer");
+                self.end_observation(id, Ending::Cancelled);
             }
         }
         let separate = |out: &Out| {
@@ -227,7 +227,7 @@ impl Endpoint {
         match self.observations.by_recent_mid(peer, mid, now, lifetime) {
             Some(id) => {
                 self.stats.rejected += 1;
-                self.end_observation(id, "rejected by RST");
+                self.end_observation(id, Ending::Rejected);
             }
             None => self.stats.dropped.unmatched += 1,
         }

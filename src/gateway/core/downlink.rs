@@ -70,7 +70,7 @@ impl Core {
         let Ok(ip) = result else { return };
         for server in self.settings.servers.iter().filter(|server| server.host == name) {
             tracing::info!(name, %ip, "server's name resolved");
-            self.lwm2m.set_peer(server.short_server_id, Peer(SocketAddr::new(ip, server.port)));
+            self.lwm2m.set_peer(server.short_server_id, Peer(SocketAddr::new(ip, server.port)), now);
         }
         // Nobody else may speak to us (COAP-27).
         self.coap.set_peers(Some(self.peers().into_iter().collect()));

@@ -217,7 +217,9 @@ impl Core {
     fn wind_down(&mut self, now: Instant) {
         if let State::Deregistering { until } = self.state {
             let nobody_listens = !self.link.facts().up;
-            if self.lwm2m.is_shut_down() || nobody_listens || now >= until {
+            // What the link has in hand leaves before the link goes: nobody could say afterwards whether it did.
+            let is_done = self.lwm2m.is_shut_down() && self.link.can_send();
+            if is_done || nobody_listens || now >= until {
                 if !self.lwm2m.is_shut_down() {
                     tracing::warn!("ending without the servers' answer to de-registration");
                 }

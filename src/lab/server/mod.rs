@@ -358,6 +358,7 @@ impl Server {
         let exchange = ExchangeId(self.last_exchange);
         if open.observe {
             registration.observations.insert(open.path, Observing::Asked(exchange));
+            registration.asked = open.path;
         }
         let (peer, priority) = (registration.peer, Priority::Ordinary);
         self.open.insert(exchange, open);
@@ -458,6 +459,8 @@ impl Server {
             self.drop_exchanges(&endpoint, now);
         }
         self.want_mapped_objects(&endpoint);
+        // It can be reached now, and perhaps not for long.
+        self.observe_at.remove(&endpoint);
         self.tell(Event::Updated { endpoint, peer, objects });
         Ok(Response::new(Code::CHANGED))
     }
@@ -522,12 +525,10 @@ impl Server {
         let next = self.registrations.values().find_map(|registration| {
             let waits = self.observe_at.contains_key(&registration.endpoint);
             let asked = registration.observations.values().any(|state| matches!(state, Observing::Asked(_)));
-            let mut wanted =
-                registration.observations.iter().filter(|(_, state)| **state == Observing::Wanted);
-            let (path, _) = wanted.next().filter(|_| !waits && !asked)?;
-            let command = Command::Observe { path: *path };
+            let path = registration.next_wanted().filter(|_| !waits && !asked)?;
+            let command = Command::Observe { path };
             let request = command.request(&registration.objects.alternate_path, &registration.model).ok()?;
-            Some((registration.endpoint.clone(), *path, request))
+            Some((registration.endpoint.clone(), path, request))
         });
         let Some((endpoint, path, request)) = next else { return false };
         self.ask(Open { endpoint, path, command: None, observe: true }, request, now);

@@ -1,6 +1,7 @@
 //! One registered client: where it is, what it has, what is observed there and the last value of every resource.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::register::{Register, Update};
@@ -50,6 +51,8 @@ pub struct Registration {
     pub(super) objects: ObjectList,
     pub(super) model: Model,
     pub(super) observations: BTreeMap<Path, Observing>,
+    /// The path of the latest Observe.
+    pub(super) asked: Path,
     values: BTreeMap<Path, Value>,
 }
 
@@ -90,6 +93,7 @@ impl Registration {
             objects: ObjectList::default(),
             model: Model::for_enabler(register.version),
             observations: BTreeMap::new(),
+            asked: Path::ROOT,
             values: BTreeMap::new(),
         };
         registration.set_objects(register.objects);
@@ -122,6 +126,13 @@ impl Registration {
     /// The objects that a gateway maps: all that are not part of the enabler.
     pub(super) fn mapped_objects(&self) -> BTreeSet<u16> {
         self.objects.objects.keys().copied().filter(|object| !matches!(object, 0..=7 | 21)).collect()
+    }
+
+    /// The next path to ask for. In turn: a client that can be reached only now and then shall come to all of them.
+    pub(super) fn next_wanted(&self) -> Option<Path> {
+        let after = self.observations.range((Bound::Excluded(self.asked), Bound::Unbounded));
+        let mut in_turn = after.chain(self.observations.range(..=self.asked));
+        in_turn.find(|(_, state)| **state == Observing::Wanted).map(|(path, _)| *path)
     }
 
     /// Keeps the values, and gives them with their names and units.

@@ -363,6 +363,21 @@ fn an_observe_without_answer_is_asked_again_later() {
 }
 
 #[test]
+fn an_update_is_the_moment_to_ask_and_each_path_has_its_turn() {
+    let mut bench = Bench::new();
+    bench.register("lt=3000");
+    bench.deaf = true;
+    let failed = |event: &Event| matches!(event, Event::NotObserving { .. });
+    while !bench.events.iter().any(failed) {
+        bench.pass(Duration::from_secs(1));
+    }
+    bench.deaf = false;
+    bench.asked.clear();
+    bench.at_location(Method::Post, "", "");
+    assert_eq!(bench.observes(), ["3416", "3303"]);
+}
+
+#[test]
 fn refused_requests_are_answered_and_told() {
     let mut bench = Bench::new();
     assert_eq!(bench.register("lt=0").code, Code::BAD_REQUEST);

@@ -107,7 +107,7 @@ impl World {
         self.run_until(playing_ends);
         self.around.stop_playing();
         // What is pending is reported with the next exchanges; nothing new keeps it from ending.
-        while self.now < settling_ends && self.core.snapshot().books.pending() > 0 && !self.broken {
+        while self.now < settling_ends && self.is_unsettled() && !self.broken {
             let Some(next) = self.next_deadline() else { break };
             self.run_until(next.at.min(settling_ends));
         }
@@ -118,6 +118,13 @@ impl World {
             self.fail("the gateway did not stop");
         }
         self.sum_up();
+    }
+
+    /// Something is still to reach the server, or the registration does not stand.
+    fn is_unsettled(&self) -> bool {
+        let snapshot = self.core.snapshot();
+        let is_registered = snapshot.servers.iter().all(|server| server.location.is_some());
+        snapshot.books.pending() > 0 || !is_registered || !self.around.differences().is_empty()
     }
 
     /// Moves the clock from deadline to deadline until `end`.

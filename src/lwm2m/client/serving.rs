@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::{Client, Event, Starting, unavailable};
-use crate::coap::{self, Code, ExchangeId, Failure, ObservationId, RequestId, Response};
+use crate::coap::{self, Action, Code, Ending, ExchangeId, Failure, ObservationId, RequestId, Response};
 use crate::lwm2m::downlink::{Operation, Transaction, TransactionId};
 use crate::lwm2m::management::{self, Decision};
 use crate::lwm2m::objects::{device, server};
@@ -21,8 +21,8 @@ const MAX_TRANSACTIONS: usize = 16;
 /// How long a server is told to wait when there are too many of them.
 const BUSY_FOR: Duration = Duration::from_secs(5);
 
-/// A server that confirmed our registration so shortly ago and rejects a notification means just that.
-const REJECTION_IS_MEANT: Duration = Duration::from_secs(60);
+/// A server that showed so shortly ago that it knows us, and rejects a notification, means just that.
+pub(super) const REJECTION_IS_MEANT: Duration = Duration::from_secs(60);
 
 impl Client {
     /// Something happened at the CoAP endpoint.
@@ -35,10 +35,13 @@ impl Client {
             coap::Event::Failed { exchange, why } => {
                 self.handle_exchange(exchange, now, |account| account.handle_failure(why, now));
             }
-            coap::Event::ObservationStarted { id, request } => self.start_observation(id, request),
-            coap::Event::ObservationEnded { id, why } => self.end_observation(id, why),
+            coap::Event::ObservationStarted { id, request } => self.start_observation(id, request, now),
+            coap::Event::ObservationEnded { id, why: Ending::Rejected } => self.handle_rejection(id, now),
+            coap::Event::ObservationEnded { id, why } => {
+                self.end_observation(id, why.as_str());
+            }
             coap::Event::NotificationDelivered { notification } => {
-                let Some((target, snapshot)) = self.reporting.delivered(notification) else { return };
+                let Some((target, snapshot)) = self.reporting.delivered(notification, now) else { return };
                 self.stats.notifications_delivered += 1;
                 self.heard.insert(target.peer, now);
                 self.books.delivered(target.path, snapshot.samples, snapshot.shown);
@@ -57,7 +60,7 @@ impl Client {
                     debug!(path = %target.path, %why, "notification failed");
                 }
                 self.books.failed(snapshot.samples);
-                self.doubt(target.peer, why, now);
+                self.doubt(target.peer, why);
             }
             coap::Event::Pong { .. } | coap::Event::Notified { .. } => {}
         }
@@ -65,11 +68,13 @@ impl Client {
 
     fn handle_request(&mut self, id: RequestId, peer: Peer, request: &coap::Request, now: Instant) {
         self.stats.requests += 1;
-        let Some(account) = self.account_of(peer) else {
+        let Some(account) = self.account_of_mut(peer) else {
             debug!(%peer, "request from a stranger");
             return self.respond(id, Response::new(Code::UNAUTHORIZED), false);
         };
         let server = account.short_server_id;
+        let done = account.handle_request(now);
+        self.actions.extend(done);
         self.heard.insert(peer, now);
         self.refresh_clock(now);
         match management::decide(self.view(), request) {
@@ -168,39 +173,74 @@ impl Client {
         });
     }
 
-    fn start_observation(&mut self, id: ObservationId, request: RequestId) {
+    fn start_observation(&mut self, id: ObservationId, request: RequestId, now: Instant) {
         let Some(Starting { target, answered, shown }) = self.starting.remove(&request) else { return };
-        // The first answer is not acknowledged: samples that it showed are reported by a notification after it.
-        let owed = self.tree.changed_since(target.path, shown) || self.books.has_pending(target.path);
-        self.reporting.start(id, target, owed, answered);
-        if let Some(server) = self.account_of(target.peer).map(|account| account.short_server_id) {
-            debug!(server, path = %target.path, "observation started");
-            self.events.push_back(Event::ObservationStarted { server, path: target.path });
-        }
+        let was_owed = self.end_stale_twins(target, now);
+        let Some(account) = self.account_of_mut(target.peer) else { return };
+        let server = account.short_server_id;
+        // The first answer is not acknowledged: samples that it showed are reported by a notification after it. So is
+        // what was lost before, for then neither side can be sure of the other.
+        let is_back = account.observed(target.path);
+        let is_news = self.tree.changed_since(target.path, shown) || self.books.has_pending(target.path);
+        self.reporting.start(id, target, was_owed || is_back || is_news, answered);
+        debug!(server, path = %target.path, "observation started");
+        self.events.push_back(Event::ObservationStarted { server, path: target.path });
     }
 
-    pub(super) fn end_observation(&mut self, id: ObservationId, why: &'static str) {
-        let Some((target, samples)) = self.reporting.end(id) else { return };
+    /// Behind a NAT a server asks again for what it observes when it sees us at another address. What it held on the
+    /// old one it has forgotten: to notify that as well would only earn a RST for each. True if such a one was still
+    /// owed a notification.
+    fn end_stale_twins(&mut self, target: Target, now: Instant) -> bool {
+        let before = self.settings.nat_idle.and_then(|idle| now.checked_sub(idle * 3 / 4));
+        let twins = before.map_or(vec![], |before| self.reporting.stale_twins(target, before));
+        let was_owed = twins.iter().any(|twin| self.reporting.owes(*twin));
+        for twin in twins {
+            self.end_observation(twin, "observed anew");
+            self.actions.push_back(Action::ForgetObservation { observation: twin });
+        }
+        was_owed
+    }
+
+    pub(super) fn end_observation(&mut self, id: ObservationId, why: &'static str) -> Option<Target> {
+        let (target, samples) = self.reporting.end(id)?;
         self.books.failed(samples);
         if let Some(server) = self.account_of(target.peer).map(|account| account.short_server_id) {
             debug!(server, path = %target.path, why, "observation ended");
             self.events.push_back(Event::ObservationEnded { server, path: target.path, why });
         }
+        Some(target)
     }
 
-    /// A notification failed in a way that makes one ask: is the server still there, and does it still know us?
-    fn doubt(&mut self, peer: Peer, why: Failure, now: Instant) {
-        let Some(account) = self.accounts.iter_mut().find(|account| account.peer() == Some(peer)) else {
-            return;
-        };
-        let was_known = |within| account.known_since().is_some_and(|since| now < since + within);
-        match why {
-            Failure::TimedOut | Failure::Unreachable => account.want_update("notification failed"),
-            // Ordinarily a server that wants no more of them (OBS-07); but one that lost its memory says the same.
-            Failure::Rejected if !was_known(REJECTION_IS_MEANT) => {
-                account.want_update("notification rejected")
-            }
-            _ => {}
+    /// An observation ended, and not because the server said so in as many words. Gives the account of a server that
+    /// now does not observe the path at all, and may want to.
+    pub(super) fn lose_observation(
+        &mut self,
+        id: ObservationId,
+        why: &'static str,
+        now: Instant,
+    ) -> Option<&mut Account> {
+        let Target { peer, path, .. } = self.end_observation(id, why)?;
+        if self.reporting.is_observed(peer, path) {
+            return None;
+        }
+        let account = self.account_of_mut(peer)?;
+        account.lost(path, now);
+        Some(account)
+    }
+
+    /// Ordinarily a server that wants no more of it (OBS-07); but one that lost its memory says the same.
+    fn handle_rejection(&mut self, id: ObservationId, now: Instant) {
+        let Some(account) = self.lose_observation(id, Ending::Rejected.as_str(), now) else { return };
+        if account.known_at().is_none_or(|at| now >= at + REJECTION_IS_MEANT) {
+            account.want_contact("notification rejected");
+        }
+    }
+
+    /// A notification was not acknowledged: is the server still there?
+    fn doubt(&mut self, peer: Peer, why: Failure) {
+        let Some(account) = self.account_of_mut(peer) else { return };
+        if matches!(why, Failure::TimedOut | Failure::Unreachable) {
+            account.want_contact("notification failed");
         }
     }
 }

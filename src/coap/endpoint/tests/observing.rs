@@ -10,7 +10,7 @@ fn failed(number: u64, why: Failure) -> Option<Event> {
     Some(Event::NotificationFailed { notification: NotificationId(number), why })
 }
 
-fn ended(id: ObservationId, why: &'static str) -> Option<Event> {
+fn ended(id: ObservationId, why: Ending) -> Option<Event> {
     Some(Event::ObservationEnded { id, why })
 }
 
@@ -71,7 +71,7 @@ fn two_tokens_are_two_observations_and_the_same_token_replaces() {
     bench.receive("41 01 00 03 A1 60 51 34");
     let (id, _) = bench.asked();
     bench.respond(id, content("x"));
-    assert_eq!(bench.event(), ended(first, "replaced under the same token"));
+    assert_eq!(bench.event(), ended(first, Ending::Replaced));
     assert!(matches!(bench.event(), Some(Event::ObservationStarted { id, .. }) if id != first));
     assert!(observe(&bench.send_message()) > Some(1), "the sequence of the token goes on");
     bench.notify(1, first, true);
@@ -87,7 +87,7 @@ fn a_get_with_observe_1_cancels_and_is_a_read() {
     bench.send();
     bench.receive("41 01 00 02 A1 61 01 51 33");
     assert_eq!(bench.event(), failed(1, Failure::Abandoned));
-    assert_eq!(bench.event(), ended(observation, "cancelled by the observer"));
+    assert_eq!(bench.event(), ended(observation, Ending::Cancelled));
     let (id, request) = bench.asked();
     assert_eq!(request.observe, Some(1));
     bench.respond(id, content("x"));
@@ -109,7 +109,7 @@ fn rst_to_a_confirmable_notification_ends_that_observation_alone() {
     let mid = bench.send_message().mid;
     bench.receive_empty(Kind::Reset, mid);
     assert_eq!(bench.event(), failed(1, Failure::Rejected));
-    assert_eq!(bench.event(), ended(first, "rejected by RST"));
+    assert_eq!(bench.event(), ended(first, Ending::Rejected));
     bench.notify(2, second, true);
     assert_eq!(bench.send_message().token.as_slice(), [0xa2]);
 }
@@ -126,7 +126,7 @@ fn rst_to_a_recent_non_confirmable_notification_ends_the_observation() {
     bench.send();
     bench.receive_empty(Kind::Reset, message.mid);
     assert_eq!(bench.event(), delivered(2));
-    assert_eq!(bench.event(), ended(observation, "rejected by RST"));
+    assert_eq!(bench.event(), ended(observation, Ending::Rejected));
 }
 
 #[test]
@@ -155,6 +155,21 @@ fn forgotten_observations_end_silently() {
 }
 
 #[test]
+fn one_forgotten_observation_ends_silently_and_the_others_stay() {
+    // OBS-05, OBS-15
+    let mut bench = Bench::lan();
+    let (first, second) = (bench.observed(1, 0xa1), bench.observed(2, 0xa2));
+    bench.notify(1, first, true);
+    bench.send();
+    bench.act(Action::ForgetObservation { observation: first });
+    assert_eq!((bench.event(), bench.endpoint.poll_timeout()), (None, None));
+    bench.notify(2, first, true);
+    assert_eq!(bench.event(), failed(2, Failure::Abandoned));
+    bench.notify(3, second, true);
+    assert!(bench.send().is_some());
+}
+
+#[test]
 fn a_confirmable_notification_without_ack_fails_and_the_observation_stays() {
     // OBS-10; a RST that comes after all still ends it
     let mut bench = Bench::lan();
@@ -168,7 +183,7 @@ fn a_confirmable_notification_without_ack_fails_and_the_observation_stays() {
     assert_eq!(bench.event(), failed(1, Failure::TimedOut));
     assert_eq!(bench.event(), None);
     bench.receive_empty(Kind::Reset, mid);
-    assert_eq!(bench.event(), ended(observation, "rejected by RST"));
+    assert_eq!(bench.event(), ended(observation, Ending::Rejected));
 }
 
 #[test]
@@ -189,7 +204,7 @@ fn an_error_notification_has_no_observe_and_is_the_last() {
     assert_eq!(bench.event(), failed(2, Failure::Abandoned), "nothing comes after the last");
     bench.receive_empty(Kind::Acknowledgement, message.mid);
     assert_eq!(bench.event(), delivered(1));
-    assert_eq!(bench.event(), ended(observation, "its last notification is over"));
+    assert_eq!(bench.event(), ended(observation, Ending::Over));
 }
 
 #[test]
@@ -228,7 +243,7 @@ fn a_separate_first_answer_goes_before_the_notifications() {
     assert_eq!(bench.send(), None, "the notification waits for its acknowledgement");
     bench.receive_empty(Kind::Reset, answer.mid);
     assert_eq!(bench.event(), failed(1, Failure::Abandoned));
-    assert_eq!(bench.event(), ended(observation, "rejected by RST"));
+    assert_eq!(bench.event(), ended(observation, Ending::Rejected));
 }
 
 #[test]

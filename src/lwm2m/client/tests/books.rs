@@ -209,7 +209,9 @@ impl Run {
                 let Some(id) = bench.observations.keys().nth(nth).copied() else { return };
                 bench.observations.remove(&id);
                 bench.notified.retain(|note| note.observation != id);
-                bench.client.handle_event(CoapEvent::ObservationEnded { id, why: "cancelled" }, bench.now);
+                bench
+                    .client
+                    .handle_event(CoapEvent::ObservationEnded { id, why: Ending::Cancelled }, bench.now);
             }
             Step::Deliver { nth } => self.deliver(nth),
             Step::Lose { nth, why } => {
@@ -220,7 +222,7 @@ impl Run {
                 bench.client.handle_event(CoapEvent::NotificationFailed { notification, why }, bench.now);
                 if why == Failure::Rejected {
                     bench.observations.remove(&observation);
-                    let ended = CoapEvent::ObservationEnded { id: observation, why: "rejected" };
+                    let ended = CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected };
                     bench.client.handle_event(ended, bench.now);
                 }
             }

@@ -1,6 +1,7 @@
 //! The client against a server and an endpoint that are a few lines each, under a clock that the test moves.
 
 mod books;
+mod lost;
 mod management;
 mod registration;
 mod reporting;
@@ -9,7 +10,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::coap::{
-    Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority, Request as CoapRequest,
+    Ending, Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority,
+    Request as CoapRequest,
 };
 use crate::lwm2m::codecs::{self, Format};
 use crate::lwm2m::model::Version;
@@ -170,6 +172,10 @@ impl Bench {
                 self.observations.retain(|_, owner| *owner != peer);
                 let live = &self.observations;
                 self.notified.retain(|note| live.contains_key(&note.observation));
+            }
+            Action::ForgetObservation { observation } => {
+                self.observations.remove(&observation);
+                self.notified.retain(|note| note.observation != observation);
             }
             Action::Abandon { exchange } => self.asked.retain(|asked| asked.exchange != exchange),
             Action::Ping { .. } => panic!("nobody asked for a ping"),

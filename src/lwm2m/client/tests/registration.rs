@@ -54,7 +54,7 @@ fn nothing_leaves_before_the_link_is_up_and_the_address_is_known() {
     assert!(bench.asked.is_empty() && bench.client.poll_timeout().is_none());
     bench.link_up();
     assert!(bench.asked.is_empty() && bench.client.poll_timeout().is_none());
-    bench.client.set_peer(1, peer(1));
+    bench.client.set_peer(1, peer(1), bench.now);
     bench.drain();
     assert_eq!(bench.asked.len(), 1);
 }
@@ -304,7 +304,7 @@ fn register_ends_the_observations_of_that_server_alone_reg_18() {
     let mut bench = Bench::registered_at(settings(2));
     bench.set(TEMPERATURE, 1.0, 1);
     let (first, second) = (bench.observe_from(1, "/3303"), bench.observe_from(2, "/3303"));
-    bench.client.set_peer(1, peer(9));
+    bench.client.set_peer(1, peer(9), bench.now);
     bench.drain();
     assert!(!bench.observations.contains_key(&first) && bench.observations.contains_key(&second));
     assert!(bench.events.contains(&Event::ObservationEnded {
@@ -337,6 +337,19 @@ fn shutdown_is_bounded_and_sends_nothing_but_deregister_upd_13_der_04() {
     assert!(!bench.client.is_shut_down());
     assert_eq!(bench.advance_to_next_deadline(), "end of shutdown");
     assert!(bench.client.is_shut_down() && bench.client.poll_timeout().is_none() && bench.asked.is_empty());
+}
+
+#[test]
+fn deregister_does_not_wait_behind_a_notification_der_04() {
+    let mut bench = Bench::registered();
+    bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
+    bench.observe("/3303");
+    bench.set(TEMPERATURE, 2.0, 1);
+    assert_eq!(bench.notified.len(), 1);
+    bench.client.shutdown(bench.now);
+    bench.drain();
+    assert!(bench.notified.is_empty());
+    assert_eq!(bench.asked[0].request.method, Method::Delete);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn cancel_is_a_plain_read_obs_06() {
     let answer = bench.send(CoapRequest { observe: Some(1), ..request(Method::Get, "/3303/0/5700") });
     assert_eq!(answer, Response::content(0, b"1".to_vec()));
     let id = *bench.observations.keys().next().unwrap();
-    bench.client.handle_event(CoapEvent::ObservationEnded { id, why: "cancelled" }, bench.now);
+    bench.client.handle_event(CoapEvent::ObservationEnded { id, why: Ending::Cancelled }, bench.now);
     bench.set(TEMPERATURE, 2.0, 1);
     assert!(bench.notified.is_empty());
     assert_eq!(bench.client.servers().next().unwrap().observations, 0);
@@ -240,7 +240,7 @@ fn rejected_notification_ends_with_its_observation_obs_07() {
         let Notified { notification, observation, .. } = bench.notified.remove(0);
         bench.observations.remove(&observation);
         let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
-        let ended = CoapEvent::ObservationEnded { id: observation, why: "rejected" };
+        let ended = CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected };
         let events = if failure_first { [failed, ended] } else { [ended, failed] };
         for event in events {
             bench.client.handle_event(event, bench.now);
@@ -262,7 +262,9 @@ fn rejection_by_a_server_that_lost_its_memory_leads_back_to_a_registration() {
     bench.observations.remove(&observation);
     let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
     bench.client.handle_event(failed, bench.now);
-    bench.client.handle_event(CoapEvent::ObservationEnded { id: observation, why: "rejected" }, bench.now);
+    bench
+        .client
+        .handle_event(CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected }, bench.now);
     bench.drain();
     bench.answer(Response::new(Code::NOT_FOUND));
     let register = bench.grant();
