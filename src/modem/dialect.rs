@@ -10,8 +10,6 @@ use std::time::Duration;
 use crate::at::{Command, Line};
 use crate::net::{Cell, Identity, ReleaseHint, Signal};
 
-use super::dialects::quectel_bg9x::QuectelBg9x;
-
 /// Number of a socket as the host gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SocketId(pub u8);
@@ -215,20 +213,6 @@ pub enum DialectName {
     Auto,
     /// Quectel BG95, BG96, BG77, BG600L.
     QuectelBg9x,
-}
-
-impl DialectName {
-    /// The dialect of a modem that names itself so; `None` for a modem that this program does not know.
-    pub(super) fn select(self, identity: &Identity) -> Option<&'static dyn Dialect> {
-        match self {
-            Self::QuectelBg9x => Some(&QuectelBg9x),
-            Self::Auto => {
-                let model = identity.model.as_deref().unwrap_or_default();
-                let maker = identity.manufacturer.as_deref().unwrap_or_default();
-                QuectelBg9x::is(maker, model).then_some(&QuectelBg9x as &dyn Dialect)
-            }
-        }
-    }
 }
 
 impl std::str::FromStr for DialectName {
