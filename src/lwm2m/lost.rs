@@ -17,6 +17,8 @@
 //! after two minutes these are about ten Updates, behind one that does after half a minute about twelve. An Update is 20
 //! octets (48 with IP and UDP headers), so a loss costs some 250 octets of payload, and 600 on the air, at the most.
 //!
+//! A server that observes and rejects in turn, as two machines behind one address may, is met with ever more patience too.
+//!
 //! Without a NAT none of this happens: then the server can reach us whenever it wants.
 
 use std::collections::BTreeMap;
@@ -33,6 +35,9 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(4 * 3600);
 /// Paths that are kept in mind; the loss of a further one passes unnoticed, as Updates go out already.
 const MAX_PATHS: usize = 1024;
 
+/// After so many losses in a row without an acknowledged notification the first pause doubles.
+const PATIENT_AFTER: u32 = 8;
+
 /// What one server observed and no longer does.
 #[derive(Debug)]
 pub struct Lost {
@@ -40,6 +45,8 @@ pub struct Lost {
     /// all over at a new address. `None`: there is no NAT.
     first_pause: Option<Duration>,
     state: State,
+    /// Losses since the server last acknowledged a notification.
+    in_row: u32,
     chance: Rng,
 }
 
@@ -57,12 +64,12 @@ impl Lost {
     /// Nothing is missing yet. The NAT forgets after `nat_idle`.
     pub fn new(nat_idle: Option<Duration>, chance: Rng) -> Self {
         let first_pause = nat_idle.map(|idle| (idle * 3 / 4).min(LONGEST_PAUSE));
-        Self { first_pause, state: State::Complete, chance }
+        Self { first_pause, state: State::Complete, in_row: 0, chance }
     }
 
     /// The observation of a path ended. The root stands for whatever the server will observe.
     pub fn lose(&mut self, path: Path, now: Instant) {
-        let Some(pause) = self.first_pause else { return };
+        let Some(pause) = self.first_pause() else { return };
         let mut since = match std::mem::replace(&mut self.state, State::Complete) {
             State::Complete => BTreeMap::new(),
             State::Missing { since, .. } => since,
@@ -70,6 +77,7 @@ impl Lost {
         if since.len() < MAX_PATHS {
             since.insert(path, now);
         }
+        self.in_row = self.in_row.saturating_add(1);
         self.state = State::Missing { since, update_at: now + self.about(pause) };
     }
 
@@ -87,6 +95,11 @@ impl Lost {
             self.state = State::Complete;
         }
         had_been
+    }
+
+    /// The server acknowledged a notification.
+    pub const fn note_acknowledgement(&mut self) {
+        self.in_row = 0;
     }
 
     /// The server has registered us anew: it has all the time from now on.
@@ -117,16 +130,21 @@ impl Lost {
     }
 
     fn schedule(&mut self, now: Instant) {
-        let State::Missing { since, .. } = &self.state else { return };
-        let youngest = since.values().max().copied();
-        let pause = youngest.zip(self.first_pause).map(|(youngest, first)| {
-            let age = now.saturating_duration_since(youngest);
-            self.about(age.max(first).min(LONGEST_PAUSE))
-        });
-        match (&mut self.state, pause) {
-            (State::Missing { update_at, .. }, Some(pause)) => *update_at = now + pause,
-            (state, _) => *state = State::Complete,
+        let (State::Missing { since, .. }, Some(first)) = (&self.state, self.first_pause()) else { return };
+        let Some(youngest) = since.values().max().copied() else {
+            self.state = State::Complete;
+            return;
+        };
+        let age = now.saturating_duration_since(youngest).min(LONGEST_PAUSE);
+        let pause = self.about(age.max(first));
+        if let State::Missing { update_at, .. } = &mut self.state {
+            *update_at = now + pause;
         }
+    }
+
+    fn first_pause(&self) -> Option<Duration> {
+        let doublings = (self.in_row / PATIENT_AFTER).min(16);
+        self.first_pause.map(|pause| pause.saturating_mul(1 << doublings).min(LONGEST_PAUSE))
     }
 
     /// Never two gateways in step (RTY-10).
@@ -192,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_observation_of_it_around_it_or_of_all_in_it_ends_the_matter() {
+    fn an_observation_of_it_around_it_or_of_something_in_it_ends_the_matter() {
         for (lost_path, observed, ends) in [
             (OBJECT, OBJECT, true),
             (RESOURCE, OBJECT, true),
@@ -223,6 +241,24 @@ mod tests {
         assert!(lost.poll_timeout().unwrap().at < late + seconds(120));
         lost.handle_register(late + seconds(7200));
         assert!(lost.poll_timeout().unwrap().at < late + seconds(7200 + 120));
+    }
+
+    #[test]
+    fn a_server_that_observes_and_rejects_in_turn_is_asked_ever_less() {
+        let (t0, mut lost) = (t0(), behind_nat(120, 1));
+        let mut updates = 0;
+        let mut now = t0;
+        while now < t0 + seconds(86_400) {
+            lost.lose(OBJECT, now);
+            now = lost.poll_timeout().unwrap().at;
+            lost.handle_update(now);
+            assert!(lost.regain(OBJECT));
+            updates += 1;
+        }
+        assert!((40..80).contains(&updates), "{updates}");
+        lost.note_acknowledgement();
+        lost.lose(OBJECT, now);
+        assert!(lost.poll_timeout().unwrap().at < now + seconds(120));
     }
 
     #[test]

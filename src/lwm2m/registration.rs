@@ -300,6 +300,11 @@ impl Account {
         self.lost.regain(path)
     }
 
+    /// The server acknowledged a notification.
+    pub const fn note_acknowledgement(&mut self) {
+        self.lost.note_acknowledgement();
+    }
+
     /// The server has this address from now on. Another one than before needs a new Register (REG-28).
     pub fn set_peer(&mut self, peer: Peer) -> Option<Action> {
         if self.peer == Some(peer) {

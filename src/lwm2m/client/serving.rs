@@ -45,6 +45,9 @@ impl Client {
                 self.stats.notifications_delivered += 1;
                 self.heard.insert(target.peer, now);
                 self.books.delivered(target.path, snapshot.samples, snapshot.shown);
+                if let Some(account) = self.account_of_mut(target.peer) {
+                    account.note_acknowledgement();
+                }
             }
             coap::Event::NotificationFailed { notification, why } => {
                 let Some((target, snapshot)) = self.reporting.failed(notification, now) else { return };

@@ -26,8 +26,8 @@ pub struct Settings {
     pub update_margin: Duration,
     /// Waits between attempts to register.
     pub retry: Retry,
-    /// After a longer silence the carrier may have forgotten our address: a notification waits for an Update.
-    /// `None`: it never forgets.
+    /// After a longer silence the carrier may have forgotten our address: a notification waits for an Update, and
+    /// observations that a server lost with the address are brought back by Updates. `None`: it never forgets.
     pub nat_idle: Option<Duration>,
     /// What becomes of the registrations on shutdown.
     pub on_stop: OnStop,
