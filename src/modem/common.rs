@@ -69,6 +69,22 @@ impl Facts {
         &self.now
     }
 
+    /// The modem took a datagram; to be paid for whatever becomes of it.
+    pub(super) fn count_sent(&mut self, payload: &[u8]) {
+        self.change(|facts| {
+            facts.traffic.octets_up += payload.len() as u64;
+            facts.traffic.datagrams_up += 1;
+        });
+    }
+
+    /// The modem gave a datagram out.
+    pub(super) fn count_received(&mut self, payload: &[u8]) {
+        self.change(|facts| {
+            facts.traffic.octets_down += payload.len() as u64;
+            facts.traffic.datagrams_down += 1;
+        });
+    }
+
     pub(super) fn change(&mut self, change: impl FnOnce(&mut LinkFacts)) {
         let before = self.now.clone();
         change(&mut self.now);

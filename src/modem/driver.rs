@@ -330,7 +330,15 @@ impl Driver {
 
     fn finished(&mut self, exchange: &Exchange, now: Instant) {
         match self.in_flight.take() {
-            None | Some(Asker::Nobody) => {}
+            None => {}
+            Some(Asker::Nobody) => {
+                // A datagram that was given up with the link left all the same, one that nobody waits for came.
+                if let (Ok(_), Some(payload)) = (&exchange.outcome, exchange.command.payload_octets()) {
+                    self.common.facts.count_sent(payload);
+                }
+                let received = exchange.lines.iter().filter_map(|line| line.payload.as_deref());
+                received.for_each(|payload| self.common.facts.count_received(payload));
+            }
             Some(Asker::BringUp) => {
                 self.bring_up.handle_finished(exchange, &mut self.common, now);
                 if let Some(dialect) = self.common.dialect {

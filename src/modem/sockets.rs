@@ -154,11 +154,7 @@ impl Socket {
         let Some(in_hand) = self.in_hand.as_mut() else { return Verdict::Sound };
         let reason = match ended(exchange) {
             Ended::Well => {
-                let octets = in_hand.outgoing.datagram.payload.len() as u64;
-                common.facts.change(|facts| {
-                    facts.traffic.octets_up += octets;
-                    facts.traffic.datagrams_up += 1;
-                });
+                common.facts.count_sent(&in_hand.outgoing.datagram.payload);
                 events.push_back(LinkEvent::Sent(in_hand.outgoing.id));
                 self.in_hand = None;
                 self.refusals = 0;
@@ -220,10 +216,7 @@ impl Socket {
             }
             Reading::Datagram { from, payload } => {
                 self.unread = true;
-                common.facts.change(|facts| {
-                    facts.traffic.octets_down += payload.len() as u64;
-                    facts.traffic.datagrams_down += 1;
-                });
+                common.facts.count_received(&payload);
                 let peer = Peer(SocketAddr::V4(from));
                 events.push_back(LinkEvent::Received(Datagram { peer, payload }));
             }

@@ -173,7 +173,8 @@ fn in_turn(orders: &[cell::Order], step: u64) -> Vec<(Duration, cell::Order)> {
 fn whatever_befalls_the_cell_the_gateway_comes_back_and_no_sample_is_lost() {
     use cell::Order::{DropContext, ForgetMappings, LoseCoverage, RegainCoverage};
     let both = [DropContext, ForgetMappings, LoseCoverage, DropContext, RegainCoverage];
-    let courses: [(&[cell::Order], u64); 5] = [
+    let courses: [(&[cell::Order], u64); 6] = [
+        (&[DropContext], 17),
         (&[LoseCoverage, RegainCoverage], 13),
         (&[DropContext], 601),
         (&[LoseCoverage, RegainCoverage], 611),

@@ -181,6 +181,7 @@ pub struct Modem {
     closed: BTreeMap<u8, Instant>,
     lookup: Option<Lookup>,
     dropped_datagrams: u64,
+    unread_octets: u64,
     input: VecDeque<u8>,
     line: Vec<u8>,
     mode: Mode,
@@ -294,6 +295,7 @@ impl Modem {
             closed: BTreeMap::new(),
             lookup: None,
             dropped_datagrams: 0,
+            unread_octets: 0,
             input: VecDeque::new(),
             line: Vec::new(),
             mode: Mode::Line,
@@ -366,6 +368,11 @@ impl Modem {
         self.dropped_datagrams
     }
 
+    /// Octets of UDP payload that arrived and that the host has not read, or never will.
+    pub fn unread_octets(&self) -> u64 {
+        self.unread_octets + self.sockets.values().map(Socket::unread_octets).sum::<u64>()
+    }
+
     /// Octets for the host that found the wire's buffer full.
     pub const fn lost_octets(&self) -> u64 {
         self.uart.lost_octets()
@@ -427,6 +434,7 @@ impl Modem {
         self.network = Network::Off;
         self.awaits_operator = None;
         self.contexts.clear();
+        self.unread_octets = self.unread_octets();
         self.sockets.clear();
         self.closed.clear();
         self.lookup = None;

@@ -56,6 +56,13 @@ pub(super) struct Socket {
     read: usize,
 }
 
+impl Socket {
+    /// Octets in the buffer.
+    pub(super) fn unread_octets(&self) -> u64 {
+        self.inbox.iter().map(|(_, payload)| payload.len() as u64).sum()
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Kind {
     /// `"UDP"`: one peer, whose address may still have to be found.
@@ -305,6 +312,7 @@ impl Modem {
 
     fn close(&mut self, id: u8, now: Instant) {
         let Some(socket) = self.sockets.remove(&id) else { return };
+        self.unread_octets += socket.unread_octets();
         if socket.state == State::Open {
             self.up.push_back(Up::ClosePort(socket.local_port));
         }
@@ -408,9 +416,13 @@ impl Modem {
     /// A datagram from the network.
     pub(super) fn receive(&mut self, port: u16, from: SocketAddr, mut payload: Vec<u8>, now: Instant) {
         let found = self.sockets.iter_mut().find(|(_, s)| s.local_port == port && s.state == State::Open);
-        let Some((&id, socket)) = found else { return };
+        let Some((&id, socket)) = found else {
+            self.unread_octets += payload.len() as u64;
+            return;
+        };
         if let Kind::Connected { peer: Some(peer), .. } = &socket.kind {
             if *peer != from {
+                self.unread_octets += payload.len() as u64;
                 return;
             }
         }
@@ -425,6 +437,7 @@ impl Modem {
         let held: usize = socket.inbox.iter().map(|(_, payload)| payload.len()).sum();
         if held + payload.len() > MAX_INBOX_OCTETS || socket.inbox.len() >= MAX_INBOX {
             self.dropped_datagrams += 1;
+            self.unread_octets += payload.len() as u64;
             return;
         }
         let length = payload.len();

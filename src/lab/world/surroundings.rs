@@ -195,6 +195,11 @@ impl Surroundings {
         self.orders.next = None;
     }
 
+    /// Octets that reached the modem and that the gateway did not read.
+    pub(super) fn unread_octets(&self) -> u64 {
+        self.modem.unread_octets()
+    }
+
     /// What went over the air.
     pub(super) fn traffic(&self) -> Traffic {
         *self.cell.traffic()
