@@ -94,7 +94,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
 }
 
 /// A gateway as a user would configure it for a modem and the sensors of the lab.
-pub(super) fn gateway_settings() -> anyhow::Result<Settings> {
+fn gateway_settings() -> anyhow::Result<Settings> {
     let text =
         format!("[modem]\nport = \"virtual\"\n[[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{MAPPINGS_TOML}");
     Ok(config::parse(&text, Host::default())?.gateway)

@@ -6,14 +6,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::net::{Datagram, Outgoing, Peer};
 
 /// Largest UDP payload worth a buffer: more than any datagram of the upper layers.
 const RECEIVE_OCTETS: usize = 2048;
+/// The kernel takes a datagram at once, unless its queue is full.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
 /// Servers that may be spoken to at once.
 const MAX_SOCKETS: usize = 16;
 
@@ -56,7 +60,10 @@ impl<T: Send + 'static> Sockets<T> {
     /// What the kernel says, e.g. that nobody listened when the last datagram arrived there.
     pub async fn send(&mut self, outgoing: &Outgoing) -> io::Result<()> {
         let socket = self.socket(outgoing.datagram.peer).await?;
-        socket.send(&outgoing.datagram.payload).await.map(|_| ())
+        match timeout(SEND_LIMIT, socket.send(&outgoing.datagram.payload)).await {
+            Ok(sent) => sent.map(|_| ()),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel's queue stayed full")),
+        }
     }
 
     async fn socket(&mut self, peer: Peer) -> io::Result<Arc<UdpSocket>> {

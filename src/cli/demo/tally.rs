@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::screen::in_words;
 use crate::gateway::io::Event as GatewayEvent;
 use crate::lab::broker::Message;
-use crate::lab::sensors::{Kind, Player, Reading as Published};
+use crate::lab::sensors::{Kind, Player};
 use crate::lab::server::Reading;
+use crate::lab::world::is_same;
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::Value;
 
@@ -174,20 +175,11 @@ fn is_of(kind: Kind, topic: &str) -> bool {
     topic.starts_with(prefix)
 }
 
-fn is_same(published: &Published, arrived: &Value) -> bool {
-    match (published, arrived) {
-        (Published::Boolean(published), Value::Boolean(arrived)) => published == arrived,
-        (Published::Number(published), Value::Float(arrived)) => published == arrived,
-        (Published::Number(published), Value::Integer(arrived)) => *published == *arrived as f64,
-        (Published::Number(published), Value::Unsigned(arrived)) => *published == *arrived as f64,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::UnixTime;
+    use crate::lab::sensors::Reading as Published;
     use crate::net::LinkFacts;
     use crate::seed::Seed;
 

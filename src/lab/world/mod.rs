@@ -60,7 +60,7 @@ pub struct Options {
     pub mishaps: Vec<(Duration, cell::Order)>,
 }
 
-pub use surroundings::SERVER;
+pub use surroundings::{SERVER, is_same};
 
 /// The gateway, its surroundings, and the clock.
 pub struct World {

@@ -383,7 +383,7 @@ fn from_broker(message: broker::Message) -> Message {
 }
 
 /// A value is what was published, whatever numeric type the registry gives it.
-fn is_same(published: &Reading, arrived: &Value) -> bool {
+pub fn is_same(published: &Reading, arrived: &Value) -> bool {
     match (published, arrived) {
         (Reading::Boolean(published), Value::Boolean(arrived)) => published == arrived,
         (Reading::Number(published), Value::Float(arrived)) => published == arrived,
