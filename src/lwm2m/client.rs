@@ -3,7 +3,9 @@
 //!
 //! Puts the parts together (`registration`, `management`, `reporting`, `books`, the tree) and holds no rule of theirs.
 
+mod accounts;
 mod contents;
+mod observing;
 mod serving;
 mod types;
 
@@ -11,23 +13,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use super::books::{self, Books};
 use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::lost::Lost;
-use super::management::{self, Access, AccessTable, View};
+use super::management::{Access, AccessTable, View};
 use super::model::Model;
 use super::objects::{security, server};
 use super::path::Path;
-use super::registration::{Account, Facts, Step};
-use super::reporting::{Reporting, Snapshot, Target};
+use super::registration::Account;
+use super::reporting::{Reporting, Target};
 use super::tree::{Revision, Tree};
 use crate::clock::{Deadline, UnixTime};
-use crate::coap::{Action, Code, ExchangeId, RequestId, Response};
+use crate::coap::{Action, Code, RequestId, Response};
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
+use accounts::facts;
 use contents::set_native;
 
 pub use super::objects::device::HostFacts;
@@ -195,29 +198,6 @@ impl Client {
         self.actions.pop_front()
     }
 
-    /// The next notification for this peer. To be called only while the endpoint is free for it: the representation
-    /// is made now, so that all changes up to now are in it.
-    pub fn poll_notification(&mut self, peer: Peer, now: Instant) -> Option<Action> {
-        let is_registered = self.account_of(peer).is_some_and(Account::is_registered);
-        if !self.link_up || self.stop_at.is_some() || !is_registered || self.is_silent(peer, now) {
-            return None;
-        }
-        let (id, target) = self.reporting.next_due(peer, now)?;
-        self.refresh_clock(now);
-        let response = management::representation(self.view(), target.path, target.format);
-        let is_readable = response.code.is_success();
-        let samples = if is_readable { self.books.carry(target.path) } else { vec![] };
-        let snapshot = Snapshot { shown: self.tree.revision(), samples };
-        let (notification, confirmable) =
-            self.reporting.sent(id, snapshot, self.settings.confirmable, now)?;
-        self.stats.notifications_sent += 1;
-        if !is_readable {
-            // Its own error ends the observation (OBS-13).
-            self.end_observation(id, "nothing to read there any more");
-        }
-        Some(Action::Notify { notification, observation: id, response, confirmable })
-    }
-
     /// The next thing that the owner should know.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
@@ -261,29 +241,6 @@ impl Client {
         Deadline::earliest(accounts.chain([gathering, self.reporting.poll_timeout()]))
     }
 
-    /// Ends the registrations as the settings say; no Update, notification or Register leaves any more (UPD-13).
-    pub fn shutdown(&mut self, now: Instant) {
-        if self.stop_at.is_some() {
-            return;
-        }
-        self.stop_at = Some(now + self.settings.stop_within);
-        for account in &mut self.accounts {
-            if self.settings.on_stop == OnStop::Keep {
-                self.actions.extend(account.close());
-            } else {
-                self.last_exchange += 1;
-                // De-register ends them anyway, and must not wait behind the resends of a last notification.
-                self.actions.extend(account.peer().map(|peer| Action::ForgetObservations { peer }));
-                self.actions.extend(account.stop(self.link_up, ExchangeId(self.last_exchange)));
-            }
-        }
-    }
-
-    /// Every account is closed and every action was fetched.
-    pub fn is_shut_down(&self) -> bool {
-        self.stop_at.is_some() && self.actions.is_empty() && self.accounts.iter().all(Account::is_closed)
-    }
-
     // What can be looked at.
 
     /// The servers whose address is known.
@@ -322,96 +279,8 @@ impl Client {
         View { tree: &self.tree, model: &self.model, access: &self.access }
     }
 
-    fn surroundings(&self) -> Surroundings {
-        // Nobody can be asked before we have a name to give.
-        let link_up = self.link_up && !self.settings.endpoint.is_empty();
-        Surroundings { gathering: self.gathering_until.is_some(), link_up }
-    }
-
-    /// Register or Update, where it is time for it.
-    fn poll_account(&mut self, index: usize, now: Instant) {
-        let surroundings = self.surroundings();
-        let Self { settings, model, tree, accounts, .. } = self;
-        let Some(account) = accounts.get_mut(index) else { return };
-        let facts = facts(settings, model, tree, surroundings, account.server);
-        let links = || ObjectList::new(tree.instances(Path::ROOT), model, &[]).encode(model.enabler());
-        let exchange = ExchangeId(self.last_exchange + 1);
-        let Some((step, action)) = account.poll(facts, exchange, links, now) else { return };
-        self.last_exchange += 1;
-        let (server, peer) = (account.short_server_id, account.peer());
-        match (step, peer) {
-            (Step::Register, Some(peer)) => {
-                info!(server, "registering");
-                // The server forgets its observations when it gets this, so they are no more (REG-18).
-                self.forget_observations(peer, "registering anew", now);
-            }
-            (Step::Update { why }, _) => debug!(server, why, "updating the registration"),
-            (Step::Register, None) => {}
-        }
-        self.actions.push_back(action);
-    }
-
-    /// An observation is ready, but the way to us may be forgotten: an Update opens it again.
-    fn ask_for_updates_after_silence(&mut self, now: Instant) {
-        for index in 0..self.accounts.len() {
-            let Some(peer) = self.accounts[index].peer() else { continue };
-            let is_idle = self.accounts[index].is_at_rest() && !self.reporting.is_under_way(peer);
-            if is_idle && self.is_silent(peer, now) && self.reporting.is_ready(peer) {
-                self.accounts[index].want_contact("silence before a notification");
-            }
-        }
-    }
-
-    /// Nothing came from the peer for so long that the carrier may have forgotten us.
-    fn is_silent(&self, peer: Peer, now: Instant) -> bool {
-        let heard = self.heard.get(&peer);
-        self.settings.nat_idle.zip(heard).is_some_and(|(idle, heard)| now >= *heard + idle)
-    }
-
-    fn account_of(&self, peer: Peer) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.peer() == Some(peer))
-    }
-
-    fn account_of_mut(&mut self, peer: Peer) -> Option<&mut Account> {
-        self.accounts.iter_mut().find(|account| account.peer() == Some(peer))
-    }
-
-    /// The server and its observations are strangers from now on.
-    fn forget_observations(&mut self, peer: Peer, why: &'static str, now: Instant) {
-        self.starting.retain(|_, starting| starting.target.peer != peer);
-        for id in self.reporting.of_peer(peer) {
-            self.lose_observation(id, why, now);
-        }
-        self.actions.push_back(Action::ForgetObservations { peer });
-    }
-
     fn respond(&mut self, request: RequestId, response: Response, accept_observation: bool) {
         self.actions.push_back(Action::Respond { request, response, accept_observation });
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Surroundings {
-    gathering: bool,
-    link_up: bool,
-}
-
-fn facts<'a>(
-    settings: &'a Settings,
-    model: &Model,
-    tree: &Tree,
-    surroundings: Surroundings,
-    server: Path,
-) -> Facts<'a> {
-    Facts {
-        endpoint: &settings.endpoint,
-        version: model.enabler(),
-        lifetime_secs: server::lifetime_secs(tree, server),
-        binding: server::UDP,
-        shape: tree.shape(),
-        gathering: surroundings.gathering,
-        margin: settings.update_margin,
-        link_up: surroundings.link_up,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Decides and reads; changing the tree, starting observations and asking the bridge are the client's business.
 //! Create, Delete, Write-Attributes and the composite operations are recognised and refused.
 
+mod discover;
 mod execute;
 mod read;
 mod write;

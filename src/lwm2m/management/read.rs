@@ -1,13 +1,10 @@
-//! Read, Observe and Discover (LwM2M Core 1.1.1 §6.3.1, §6.3.2, §6.4.1).
-
-use std::collections::BTreeMap;
+//! Read and Observe (LwM2M Core 1.1.1 §6.3.1, §6.4.1).
 
 use super::{Decision, View};
 use crate::coap::{Code, Request, Response};
-use crate::lwm2m::codecs::link::{self, Link, Present};
 use crate::lwm2m::codecs::{self, Format};
 use crate::lwm2m::path::Path;
-use crate::lwm2m::value::{Content, Entry, ValueType};
+use crate::lwm2m::value::{Entry, ValueType};
 
 /// Observe option: take up an observation (RFC 7641 §2).
 const REGISTER: u32 = 0;
@@ -73,37 +70,5 @@ impl View<'_> {
             Some(definition) if definition.value_type == ValueType::Opaque => Format::Opaque,
             _ => Format::Text,
         }
-    }
-
-    /// Everything present, readable or not (DSC-02); no attributes, as none can be written.
-    fn discover(self, path: Path) -> Result<Response, Code> {
-        self.expect_present(path)?;
-        if path.depth() > 3 {
-            return Err(Code::METHOD_NOT_ALLOWED);
-        }
-        let present = self.present(path);
-        let mut links = link::discover(path, &present, self.model, |_| vec![]);
-        if links.is_empty() {
-            links.push(Link::to(path));
-        }
-        Ok(Response::content(Format::Link.number(), link::encode(&links)))
-    }
-
-    /// The resources at and below a path in order, with or without a value.
-    fn present(self, path: Path) -> Vec<Present> {
-        let instance_of =
-            |path: Path| Path::instance_of(path.object().unwrap_or(0), path.instance().unwrap_or(0));
-        let above = if path.depth() < 3 { path } else { instance_of(path) };
-        let mut found = BTreeMap::new();
-        for instance in self.tree.instances(above) {
-            let valueless = self.valueless(instance.object().unwrap_or_default());
-            found.extend(valueless.into_iter().filter_map(|id| instance.child(id)).map(|path| (path, None)));
-        }
-        found.extend(self.tree.entries(above).into_iter().map(|entry| match entry.content {
-            Content::Single(_) => (entry.path, None),
-            Content::Multiple(values) => (entry.path, Some(values.into_iter().map(|(id, _)| id).collect())),
-        }));
-        let below = found.into_iter().filter(|(at, _)| path.covers(*at));
-        below.map(|(path, instances)| Present { path, instances }).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Behind a NAT: observations that ended without the server's will, and the Updates that bring them back.
 
 use super::*;
-use crate::lwm2m::client::serving::REJECTION_IS_MEANT;
+use crate::lwm2m::client::observing::REJECTION_IS_MEANT;
 
 /// Registered behind a NAT that forgets after two minutes, a temperature of 1 announced, and observed.
 fn observed() -> (Bench, ObservationId) {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::coap::{
-    Ending, Event as CoapEvent, Failure, Method, NotificationId, ObservationId, Priority,
+    Ending, Event as CoapEvent, ExchangeId, Failure, Method, NotificationId, ObservationId, Priority,
     Request as CoapRequest,
 };
 use crate::lwm2m::codecs::{self, Format};
