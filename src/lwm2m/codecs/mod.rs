@@ -2,6 +2,8 @@
 //!
 //! Ranges are not checked here ([`ResourceDef::check`](super::model::ResourceDef::check) does), nor rights.
 
+#[cfg(test)]
+mod differential;
 pub mod link;
 mod new_instance;
 pub mod object_list;
