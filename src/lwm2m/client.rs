@@ -34,7 +34,7 @@ use accounts::facts;
 use contents::set_native;
 
 pub use super::objects::device::HostFacts;
-pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
+pub use types::{Event, Location, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
 
 /// The LwM2M client.
 #[derive(Debug)]
