@@ -7,6 +7,7 @@ use super::super::model::Misfit;
 use super::super::path::Path;
 use super::super::registration::Retry;
 use super::super::value::SampleId;
+use super::Position;
 use crate::net::Peer;
 
 /// What the client is to be; the values come from the configuration.
@@ -37,6 +38,10 @@ pub struct Settings {
     pub max_observations: usize,
     /// Samples that would make more resources than these are refused.
     pub max_resources: usize,
+    /// Objects whose instances servers create, write and delete here; those that are behaviour are left out.
+    pub held_objects: Vec<u16>,
+    /// Where the cabinet stands; object 6 is there only if this is known.
+    pub location: Option<Position>,
 }
 
 impl Default for Settings {
@@ -53,6 +58,8 @@ impl Default for Settings {
             stop_within: Duration::from_secs(10),
             max_observations: 1000,
             max_resources: 20_000,
+            held_objects: vec![],
+            location: None,
         }
     }
 }
@@ -147,8 +154,8 @@ pub enum Refusal {
     /// The registry has no such readable resource, or the path is none of a resource.
     #[error("{0} is no resource that can be read")]
     Unknown(Path),
-    /// The object answers for itself.
-    #[error("{0} belongs to an object that the gateway itself fills")]
+    /// The object answers for itself, or is held for the servers.
+    #[error("{0} belongs to an object that the gateway itself or its servers fill")]
     Native(Path),
     /// Wrong type or range.
     #[error(transparent)]
