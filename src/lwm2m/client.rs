@@ -37,7 +37,7 @@ use accounts::facts;
 use contents::set_native;
 
 pub use super::objects::device::{Battery, BatteryStatus, HostFacts, PowerSource};
-pub use super::objects::location::Position;
+pub use super::objects::location::Location;
 pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
 
 /// The LwM2M client.
@@ -102,7 +102,7 @@ impl Client {
             let lost = Lost::new(settings.nat_idle, seed.child("lost").rng());
             accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
-        let held = Held::new(&settings.held_objects);
+        let held = Held::new(settings.held_objects.iter().copied());
         held.objects()
             .filter(|object| model.object(*object).is_some())
             .for_each(|object| tree.add_object(object));

@@ -26,8 +26,8 @@ pub const fn can_be_held(object: u16) -> bool {
 
 impl Held {
     /// These objects, as far as they can be held.
-    pub fn new(objects: &[u16]) -> Self {
-        let objects = objects.iter().copied().filter(|object| can_be_held(*object)).collect();
+    pub fn new(objects: impl IntoIterator<Item = u16>) -> Self {
+        let objects = objects.into_iter().filter(|object| can_be_held(*object)).collect();
         Self { objects, octets: 0 }
     }
 
@@ -84,13 +84,13 @@ mod tests {
 
     #[test]
     fn objects_with_behaviour_of_their_own_are_not_held() {
-        let held = Held::new(&[0, 1, 2, 3, 4, 5, 7, 16, 21, 3303]);
+        let held = Held::new([0, 1, 2, 3, 4, 5, 7, 16, 21, 3303]);
         assert_eq!(held.objects().collect::<Vec<_>>(), [16, 3303]);
     }
 
     #[test]
     fn room_ends_and_comes_back() {
-        let mut held = Held::new(&[16]);
+        let mut held = Held::new([16]);
         let large = Content::Single(Value::Opaque(vec![0; MAX_OCTETS / 2]));
         assert!(held.has_room_for(1, [&large].into_iter()));
         held.instances_made(1);

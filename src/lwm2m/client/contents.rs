@@ -101,7 +101,7 @@ impl Client {
     /// It is this wall time now; /3/0/13 goes on from there by itself. The first one dates the location.
     pub fn set_wall_clock(&mut self, time: UnixTime, now: Instant) {
         if self.wall_clock.is_none() {
-            let facts = self.settings.location.map(|position| location::facts(position, time));
+            let facts = self.settings.location.map(|place| location::facts(place, time));
             set_native(&mut self.tree, &self.model, location::INSTANCE, facts.unwrap_or_default());
         }
         self.wall_clock = Some((time, now));

@@ -1,5 +1,6 @@
 //! What passes through the client's door: settings, events, refusals and counts. Values only.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::super::downlink::Transaction;
@@ -7,7 +8,7 @@ use super::super::model::Misfit;
 use super::super::path::Path;
 use super::super::registration::Retry;
 use super::super::value::SampleId;
-use super::Position;
+use super::Location;
 use crate::net::Peer;
 
 /// What the client is to be; the values come from the configuration.
@@ -19,6 +20,16 @@ pub struct Settings {
     pub endpoint: String,
     /// The server accounts, each with its own Short Server ID and instances.
     pub servers: Vec<ServerSettings>,
+    /// A Register names the version of the enabler; without, a server takes it for 1.0 if it takes it at all.
+    pub lwm2m_parameter: bool,
+    /// Longest wait before the first Register: after a power cut a district's gateways must not all come back in one
+    /// second.
+    pub start_jitter: Duration,
+    /// Objects of the registry whose instances servers create, write and delete here; those that are behaviour are
+    /// left out.
+    pub held_objects: BTreeSet<u16>,
+    /// Where the gateway stands; object 6 is there only if this is known.
+    pub location: Option<Location>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
     /// Notifications are Confirmable; else one a day is.
@@ -38,10 +49,6 @@ pub struct Settings {
     pub max_observations: usize,
     /// Samples that would make more resources than these are refused.
     pub max_resources: usize,
-    /// Objects whose instances servers create, write and delete here; those that are behaviour are left out.
-    pub held_objects: Vec<u16>,
-    /// Where the cabinet stands; object 6 is there only if this is known.
-    pub location: Option<Position>,
 }
 
 impl Default for Settings {
@@ -49,6 +56,10 @@ impl Default for Settings {
         Self {
             endpoint: String::new(),
             servers: vec![],
+            lwm2m_parameter: true,
+            start_jitter: Duration::ZERO,
+            held_objects: BTreeSet::new(),
+            location: None,
             announce_after: Duration::from_secs(30),
             confirmable: true,
             update_margin: Duration::from_secs(93),
@@ -58,8 +69,6 @@ impl Default for Settings {
             stop_within: Duration::from_secs(10),
             max_observations: 1000,
             max_resources: 20_000,
-            held_objects: vec![],
-            location: None,
         }
     }
 }

@@ -10,24 +10,24 @@ pub const ID: u16 = 6;
 /// Its only instance.
 pub const INSTANCE: Path = Path::instance_of(ID, 0);
 
-/// A place on Earth (WGS 84).
+/// A place on earth (WGS 84).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Position {
-    /// Degrees north of the equator, -90..=90.
+pub struct Location {
+    /// Degrees from -90 to 90, north positive.
     pub latitude: f64,
-    /// Degrees east of Greenwich, -180..=180.
+    /// Degrees from -180 to 180, east positive.
     pub longitude: f64,
-    /// Metres above sea level, where known.
+    /// Metres above sea level.
     pub altitude: Option<f64>,
 }
 
-/// The resources of /6/0. The time is that of the position: when this program first could tell it (OBJ-15).
-pub fn facts(position: Position, since: UnixTime) -> Vec<Fact> {
+/// The resources of /6/0. The time is that of the place: when this program first could tell it (OBJ-15).
+pub fn facts(place: Location, since: UnixTime) -> Vec<Fact> {
     let float = |number| Some(Content::Single(Value::Float(number)));
     vec![
-        (0, float(position.latitude)),
-        (1, float(position.longitude)),
-        (2, position.altitude.and_then(float)),
+        (0, float(place.latitude)),
+        (1, float(place.longitude)),
+        (2, place.altitude.and_then(float)),
         (5, Some(Content::Single(Value::Time(since.as_secs())))),
     ]
 }

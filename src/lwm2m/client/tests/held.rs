@@ -4,7 +4,7 @@ use super::*;
 
 /// Registered, holding Portfolio (16) with `/16/0` and `/16/2`.
 fn bench() -> Bench {
-    let mut bench = Bench::registered_at(Settings { held_objects: vec![16], ..settings(2) });
+    let mut bench = Bench::registered_at(Settings { held_objects: BTreeSet::from([16]), ..settings(2) });
     for instance in [0, 2] {
         let at = Path::instance_of(16, instance);
         let identity = Content::Multiple(vec![(0, Value::String("host".into()))]);
@@ -23,7 +23,7 @@ fn delete(bench: &mut Bench, path: &str) -> Code {
 
 #[test]
 fn empty_held_object_is_listed_and_reads_as_nothing_rd_05() {
-    let mut bench = Bench::new(Settings { held_objects: vec![16], ..settings(1) }, Version::V1_1);
+    let mut bench = Bench::new(Settings { held_objects: BTreeSet::from([16]), ..settings(1) }, Version::V1_1);
     bench.link_up();
     assert_eq!(String::from_utf8(bench.grant().payload).unwrap(), "</1/0>,</3/0>,</4/0>,</7/0>,</16>");
     assert_eq!(bench.send(read("/16", 11542)), Response::content(11542, vec![]));

@@ -86,8 +86,8 @@ fn free_memory_is_read_fresh_and_wakes_nobody_obj_02() {
 
 #[test]
 fn location_is_there_from_the_first_wall_clock_on_and_only_if_configured_obj_15() {
-    let position = Position { latitude: 50.5, longitude: 8.25, altitude: None };
-    let mut bench = Bench::registered_at(Settings { location: Some(position), ..settings(1) });
+    let place = Location { latitude: 50.5, longitude: 8.25, altitude: None };
+    let mut bench = Bench::registered_at(Settings { location: Some(place), ..settings(1) });
     assert_eq!(bench.get("/6/0").code, Code::NOT_FOUND);
     for secs in [1_767_225_600, 1_767_225_700] {
         bench.client.set_wall_clock(UnixTime::from_secs(secs), bench.now);
