@@ -18,10 +18,13 @@ use tracing::warn;
 use super::books::{self, Books};
 use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
+use super::held::Held;
 use super::lost::Lost;
 use super::management::{Access, AccessTable, View};
 use super::model::Model;
-use super::objects::{security, server};
+use super::objects::errors::Errors;
+use super::objects::statistics::Statistics;
+use super::objects::{security, server, statistics};
 use super::path::Path;
 use super::registration::Account;
 use super::reporting::{Reporting, Target};
@@ -33,8 +36,9 @@ use crate::seed::Seed;
 use accounts::facts;
 use contents::set_native;
 
-pub use super::objects::device::HostFacts;
-pub use types::{Event, Location, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
+pub use super::objects::device::{Battery, BatteryStatus, HostFacts, PowerSource};
+pub use super::objects::location::Location;
+pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
 
 /// The LwM2M client.
 #[derive(Debug)]
@@ -44,6 +48,11 @@ pub struct Client {
     tree: Tree,
     access: AccessTable,
     books: Books,
+    held: Held,
+    errors: Errors,
+    statistics: Statistics,
+    /// What link and host told last.
+    facts: (LinkFacts, HostFacts),
     reporting: Reporting,
     accounts: Vec<Account>,
     /// Responses and what goes with them, in order; as many as the endpoint has open requests.
@@ -106,12 +115,20 @@ impl Client {
             accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
         let opening = Opening::Held(seed.child("start").rng().between(Duration::ZERO, settings.start_jitter));
+        let held = Held::new(settings.held_objects.iter().copied());
+        held.objects()
+            .filter(|object| model.object(*object).is_some())
+            .for_each(|object| tree.add_object(object));
         let mut client = Self {
             settings,
             model,
             tree,
             access: AccessTable::new(),
             books: Books::default(),
+            held,
+            errors: Errors::default(),
+            statistics: Statistics::default(),
+            facts: <(LinkFacts, HostFacts)>::default(),
             reporting: Reporting::new(seed),
             accounts,
             actions: VecDeque::new(),
@@ -128,7 +145,8 @@ impl Client {
             stop_at: None,
             stats: Stats::default(),
         };
-        client.set_facts(&LinkFacts::default(), &HostFacts::default());
+        client.set_facts(LinkFacts::default(), HostFacts::default());
+        set_native(&mut client.tree, &client.model, statistics::INSTANCE, client.statistics.facts());
         client.refresh_periods();
         client
     }
@@ -303,7 +321,7 @@ impl Client {
     }
 
     fn view(&self) -> View<'_> {
-        View { tree: &self.tree, model: &self.model, access: &self.access }
+        View { tree: &self.tree, model: &self.model, access: &self.access, held: &self.held }
     }
 
     fn respond(&mut self, request: RequestId, response: Response, accept_observation: bool) {
