@@ -1,5 +1,6 @@
 //! `nbgate lab server`: an LwM2M server to register at, with commands on its standard input.
 
+mod script;
 mod show;
 
 use std::io::BufRead as _;
@@ -14,7 +15,7 @@ use tokio::time::timeout_at;
 use super::output::say;
 use super::signals;
 use crate::coap;
-use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Server, Settings};
+use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Rules, Server, Settings};
 use crate::lab::server_edge::Edge;
 use crate::link::clock;
 use crate::seed::Seed;
@@ -22,6 +23,13 @@ use show::{event_json, event_text, outcome_json, outcome_text};
 
 /// Lines of input that may wait.
 const MAX_LINES: usize = 64;
+
+/// Platforms whose opening can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Script {
+    /// China Mobile's: a Discover of each object, an Observe of each instance and a Read of /3/0 in one burst.
+    Onenet,
+}
 
 /// An LwM2M server for tests: shows registrations and values as they come, and takes one-line commands
 /// (`read`, `write`, `execute`, `observe`, `discover`, `cancel`; `help` explains them).
@@ -36,7 +44,14 @@ pub struct Args {
     /// Run one command and end: wait for its endpoint to register, print the answer. Exit code 0 for 2.xx.
     #[arg(long, value_name = "COMMAND")]
     once: Option<Order>,
-    /// With --once: how long to wait for registration and answer together.
+    /// Play what this platform does when a device registers, and end: print each request with the time that its answer
+    /// took, and the verdict. Exit code 0 if all were answered in time. Takes its endpoint names and registrations only.
+    #[arg(long, value_enum, value_name = "PLATFORM", conflicts_with_all = ["once", "no_observe"])]
+    script: Option<Script>,
+    /// Take a Register without an lwm2m parameter as one of LwM2M 1.0.
+    #[arg(long)]
+    version_optional: bool,
+    /// With --once: how long to wait for registration and answer together. With --script: for the registration.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     timeout: Duration,
     /// CoAP transmission parameters: nbiot waits long before it sends again, lan is RFC 7252 as written.
@@ -55,17 +70,26 @@ pub struct Args {
 /// # Errors
 /// The address cannot be bound, or the one command failed.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let params = if args.profile == "lan" { coap::Params::lan() } else { coap::Params::nbiot() };
-    let observe = !args.no_observe && args.once.is_none();
-    let settings = Settings { params, observe, ..Settings::default() };
+    let settings = settings(&args);
     let time = clock::unix_time().map_or(0, |time| time.millis.unsigned_abs());
     let seed = Seed::new(args.seed.unwrap_or(time)).child("lab server");
     let edge = Edge::bind(args.listen, Server::new(settings, seed), clock::now)
         .await
         .with_context(|| format!("cannot listen on UDP {}", args.listen))?;
-    match args.once {
-        Some(order) => once(edge, order, args.timeout, args.json).await,
-        None => serve(edge, args.json).await,
+    match (args.once, args.script) {
+        (Some(order), _) => once(edge, order, args.timeout, args.json).await,
+        (None, Some(Script::Onenet)) => script::onenet(edge, args.timeout, args.json).await,
+        (None, None) => serve(edge, args.json).await,
+    }
+}
+
+fn settings(args: &Args) -> Settings {
+    let params = if args.profile == "lan" { coap::Params::lan() } else { coap::Params::nbiot() };
+    let rules = Rules { version_optional: args.version_optional, imei_and_imsi: false };
+    let settings = Settings { params, rules, ..Settings::default() };
+    match args.script {
+        Some(Script::Onenet) => settings.for_onenet(),
+        None => Settings { observe: !args.no_observe && args.once.is_none(), ..settings },
     }
 }
 
@@ -192,13 +216,13 @@ mod tests {
 
     #[test]
     fn answers_tell_success_by_their_code() {
-        let answer = Answer { code: Code::CONTENT, values: vec![], links: vec![] };
+        let answer = Answer::bare(Code::CONTENT);
         let event =
             Event::Finished { command: CommandId(7), endpoint: "gw1".into(), outcome: Ok(answer.clone()) };
         let json = event_json(&event, None);
         assert_eq!((&json["ok"], &json["command"], &json["code"]), (&json!(true), &json!(7), &json!("2.05")));
         assert!(report("gw1", &Ok(answer), true).is_ok());
-        let refused = Answer { code: Code::NOT_FOUND, values: vec![], links: vec![] };
+        let refused = Answer::bare(Code::NOT_FOUND);
         assert!(report("gw1", &Ok(refused), false).is_err());
         assert!(report("gw1", &Err(CommandError::TooMany), true).is_err());
     }
@@ -212,6 +236,8 @@ mod tests {
             timeout: Duration::from_millis(20),
             profile: "lan".into(),
             no_observe: false,
+            script: None,
+            version_optional: false,
             seed: Some(1),
         };
         assert!(run(args).await.unwrap_err().to_string().contains("no registration"));
