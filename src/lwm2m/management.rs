@@ -1,8 +1,9 @@
 //! What a server's request asks of the tree (LwM2M Core 1.1.1 §6.3): which operation it is and what comes of it.
 //!
 //! Decides and reads; changing the tree, starting observations and asking the bridge are the client's business.
-//! Create, Delete, Write-Attributes and the composite operations are recognised and refused.
+//! Create, Delete and the composite operations are recognised and refused.
 
+mod attributes;
 mod discover;
 mod execute;
 mod read;
@@ -10,6 +11,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attributes::{Attributes, Written};
 use super::codecs::Format;
 use super::downlink::Operation;
 use super::model::Model;
@@ -42,6 +44,8 @@ pub struct View<'a> {
     pub model: &'a Model,
     /// What the mappings take.
     pub access: &'a AccessTable,
+    /// What the asking server has written about notifications.
+    pub attributes: &'a Written,
 }
 
 /// What comes of a request.
@@ -57,6 +61,13 @@ pub enum Decision {
         path: Path,
         /// In which format.
         format: Format,
+    },
+    /// The asking server's attributes of the path are these from now on, then 2.04.
+    WriteAttributes {
+        /// Where they stand.
+        path: Path,
+        /// All of them, the earlier ones too.
+        attributes: Attributes,
     },
     /// Native resources are set (`None`: taken away), then 2.04.
     Set(Vec<(Path, Option<Content>)>),
@@ -98,12 +109,10 @@ impl View<'_> {
                 self.expect_present(path)?;
                 Err(Code::METHOD_NOT_ALLOWED)
             }
-            (Method::Delete, _) | (Method::Put, 1) => Err(Code::METHOD_NOT_ALLOWED),
+            (Method::Delete, _) => Err(Code::METHOD_NOT_ALLOWED),
+            (Method::Put, 1) if has_format => Err(Code::METHOD_NOT_ALLOWED),
             (Method::Put, _) if has_format => self.write(path, Mode::Replace, request),
-            (Method::Put, _) if request.payload.is_empty() => {
-                self.expect_present(path)?;
-                Err(Code::NOT_IMPLEMENTED)
-            }
+            (Method::Put, _) if request.payload.is_empty() => self.write_attributes(path, request),
             (Method::Put, _) => Err(Code::BAD_REQUEST),
             (Method::Post, 2) if has_format => self.write(path, Mode::Partial, request),
             (Method::Post, 2) => {

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::{Client, HostFacts, ObjectList, Refusal};
 use crate::clock::UnixTime;
-use crate::lwm2m::attributes::Periods;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::{self, connectivity, device};
 use crate::lwm2m::path::Path;
@@ -98,20 +97,12 @@ impl Client {
                 None => self.tree.remove(path),
             };
             if is_change {
+                self.forget_attributes(path);
                 self.books.overtake(path);
                 self.reporting.tell(path, self.tree.revision());
             }
         }
         self.refresh_periods();
-    }
-
-    /// The servers' default periods as they are in the tree now.
-    pub(super) fn refresh_periods(&mut self) {
-        for account in &self.accounts {
-            if let Some(peer) = account.peer() {
-                self.reporting.set_periods(peer, Periods::of_server(&self.tree, account.server));
-            }
-        }
     }
 
     pub(super) fn refresh_clock(&mut self, now: Instant) {

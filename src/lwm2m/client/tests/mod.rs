@@ -1,5 +1,6 @@
 //! The client against a server and an endpoint that are a few lines each, under a clock that the test moves.
 
+mod attributes;
 mod books;
 mod lost;
 mod management;
@@ -285,6 +286,11 @@ impl Bench {
 fn request(method: Method, path: &str) -> CoapRequest {
     let segments = path.trim_start_matches('/').split('/').map(str::to_owned).collect();
     CoapRequest::new(method, segments)
+}
+
+fn write_attributes(path: &str, query: &str) -> CoapRequest {
+    let query = query.split('&').map(str::to_owned).collect();
+    CoapRequest { query, ..request(Method::Put, path) }
 }
 
 fn text(response: &Response) -> String {
