@@ -108,9 +108,7 @@ fn write_instances(out: &mut Vec<u8>, entries: &[Entry]) -> Result<(), CodecErro
 fn write_resource(out: &mut Vec<u8>, entry: &Entry) -> Result<(), CodecError> {
     let id = entry.path.resource().unwrap_or_default();
     match &entry.content {
-        Content::Single(value) => {
-            write_element(out, Kind::Resource, id, &octets(entry.path, value)?, entry.path)
-        }
+        Content::Single(value) => write_value(out, Kind::Resource, id, value, entry.path),
         Content::Multiple(values) => {
             let mut inner = vec![];
             write_resource_instances(&mut inner, entry.path, values)?;
@@ -124,9 +122,7 @@ fn write_resource_instances(
     path: Path,
     values: &[(u16, Value)],
 ) -> Result<(), CodecError> {
-    values.iter().try_for_each(|(id, value)| {
-        write_element(out, Kind::ResourceInstance, *id, &octets(path, value)?, path)
-    })
+    values.iter().try_for_each(|(id, value)| write_value(out, Kind::ResourceInstance, *id, value, path))
 }
 
 /// Header in its shortest form (TLV-02), then the content.
@@ -157,48 +153,46 @@ fn write_element(
     Ok(())
 }
 
-/// A value in its shortest form (TLV-03).
-fn octets(path: Path, value: &Value) -> Result<Vec<u8>, CodecError> {
-    Ok(match value {
-        Value::String(text) | Value::CoreLink(text) => text.as_bytes().to_vec(),
-        Value::Integer(number) | Value::Time(number) => shortest_signed(*number),
-        Value::Unsigned(number) => shortest_unsigned(*number),
-        Value::Float(number) => shortest_float(*number).ok_or(CodecError::NotFinite(path))?,
-        Value::Boolean(truth) => vec![u8::from(*truth)],
-        Value::Opaque(octets) => octets.clone(),
-        Value::ObjectLink(object, instance) => [object.to_be_bytes(), instance.to_be_bytes()].concat(),
-    })
+/// An element with a value in its shortest form (TLV-03).
+fn write_value(out: &mut Vec<u8>, kind: Kind, id: u16, value: &Value, path: Path) -> Result<(), CodecError> {
+    let mut write = |octets: &[u8]| write_element(out, kind, id, octets, path);
+    match value {
+        Value::String(text) | Value::CoreLink(text) => write(text.as_bytes()),
+        Value::Integer(number) | Value::Time(number) => {
+            write(&number.to_be_bytes()[8 - signed_width(*number)..])
+        }
+        Value::Unsigned(number) => write(&number.to_be_bytes()[8 - unsigned_width(*number)..]),
+        Value::Float(number) if !number.is_finite() => Err(CodecError::NotFinite(path)),
+        // Four octets if they hold the very same number, else eight.
+        Value::Float(number) => match *number as f32 {
+            short if f64::from(short) == *number => write(&short.to_be_bytes()),
+            _ => write(&number.to_be_bytes()),
+        },
+        Value::Boolean(truth) => write(&[u8::from(*truth)]),
+        Value::Opaque(octets) => write(octets),
+        Value::ObjectLink(object, instance) => {
+            write(&[object.to_be_bytes(), instance.to_be_bytes()].concat())
+        }
+    }
 }
 
-fn shortest_signed(number: i64) -> Vec<u8> {
-    if let Ok(number) = i8::try_from(number) {
-        return number.to_be_bytes().to_vec();
-    }
-    if let Ok(number) = i16::try_from(number) {
-        return number.to_be_bytes().to_vec();
-    }
-    i32::try_from(number)
-        .map_or_else(|_| number.to_be_bytes().to_vec(), |number| number.to_be_bytes().to_vec())
-}
-
-fn shortest_unsigned(number: u64) -> Vec<u8> {
-    if let Ok(number) = u8::try_from(number) {
-        return vec![number];
-    }
-    if let Ok(number) = u16::try_from(number) {
-        return number.to_be_bytes().to_vec();
-    }
-    u32::try_from(number)
-        .map_or_else(|_| number.to_be_bytes().to_vec(), |number| number.to_be_bytes().to_vec())
-}
-
-/// Four octets if they hold the very same number, else eight; `None` for what is not finite.
-fn shortest_float(number: f64) -> Option<Vec<u8>> {
-    let short = number as f32;
+/// Octets that hold this number, of 1, 2, 4 and 8.
+fn signed_width(number: i64) -> usize {
     match number {
-        _ if !number.is_finite() => None,
-        _ if f64::from(short) == number => Some(short.to_be_bytes().to_vec()),
-        _ => Some(number.to_be_bytes().to_vec()),
+        _ if i8::try_from(number).is_ok() => 1,
+        _ if i16::try_from(number).is_ok() => 2,
+        _ if i32::try_from(number).is_ok() => 4,
+        _ => 8,
+    }
+}
+
+/// Octets that hold this number, of 1, 2, 4 and 8.
+const fn unsigned_width(number: u64) -> usize {
+    match number {
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
     }
 }
 

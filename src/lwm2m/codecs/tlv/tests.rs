@@ -59,6 +59,9 @@ fn other_types_have_their_octets_tlv_03() {
         vec![single("/3/0/0", maker)],
         "C8 00 14 4F 70 65 6E 20 4D 6F 62 69 6C 65 20 41 6C 6C 69 61 6E 63 65",
     );
+    // TYP-02: the null link is a value like another.
+    let null = multiple("/3/0/22", vec![(1, Value::ObjectLink(u16::MAX, u16::MAX))]);
+    both_ways("/3/0/22/1", vec![null], "44 01 FF FF FF FF");
     let links = multiple("/3/0/22", vec![(0, Value::ObjectLink(66, 0))]);
     both_ways("/3/0/22", vec![links], "86 16 44 00 00 42 00 00");
 }
@@ -83,6 +86,27 @@ fn objects_hold_instances_and_instances_stand_bare_tlv_04() {
     both_ways("/3303", vec![], "");
     let wrapped = decode(path("/1/0"), &hex("08 00 09 C1 00 01 C4 01 00 01 51 80"), &Model::builtin());
     assert_eq!(wrapped, Ok(server));
+}
+
+#[test]
+fn headers_tell_kind_width_and_length_tlv_01() {
+    for (kind, id, content, octets) in [
+        (Kind::Resource, 3, hex("19"), "C1 03 19"),
+        (Kind::Resource, 3, hex("FF"), "C1 03 FF"),
+        (Kind::Resource, 3, hex("01 2C"), "C2 03 01 2C"),
+        (Kind::Resource, 1, hex("00 42 00 00"), "C4 01 00 42 00 00"),
+        (Kind::Resource, 8, hex("00 00 01 00 00 00 00 00"), "C8 08 08 00 00 01 00 00 00 00 00"),
+        (Kind::ResourceInstance, 300, hex("01"), "61 01 2C 01"),
+        (Kind::ObjectInstance, 3, vec![], "00 03"),
+        (Kind::MultipleResource, 6, vec![], "80 06"),
+        (Kind::MultipleResource, 6, hex("41 00 01 41 01 05"), "86 06 41 00 01 41 01 05"),
+    ] {
+        let mut out = vec![];
+        write_element(&mut out, kind, id, &content, Path::ROOT).unwrap();
+        assert_eq!(out, hex(octets));
+        let read = Elements::new(&out).next().unwrap().unwrap();
+        assert_eq!((read.kind, read.id, read.content), (kind, id, content.as_slice()));
+    }
 }
 
 #[test]
@@ -203,8 +227,10 @@ fn device_entries() -> impl Strategy<Value = Vec<Entry>> {
 proptest! {
     #[test]
     fn every_value_reads_back(sent in any_value()) {
-        let octets = octets(Path::ROOT, &sent).unwrap();
-        prop_assert_eq!(value(Path::ROOT, sent.value_type(), &octets), Ok(sent));
+        let mut octets = vec![];
+        write_value(&mut octets, Kind::Resource, 7, &sent, Path::ROOT).unwrap();
+        let element = Elements::new(&octets).next().unwrap().unwrap();
+        prop_assert_eq!(value(Path::ROOT, sent.value_type(), element.content), Ok(sent));
     }
 
     #[test]
