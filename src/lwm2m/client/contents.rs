@@ -9,6 +9,7 @@ use crate::clock::UnixTime;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::{self, connectivity, device};
 use crate::lwm2m::path::Path;
+use crate::lwm2m::reporting::Change;
 use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, SampleId, Value};
 use crate::net::LinkFacts;
@@ -30,6 +31,7 @@ impl Client {
         sample: Option<SampleId>,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.reporting.handle_timeout(now);
         let (resource, path) = self.mapped_resource(path, &value)?;
         let content = match path.resource_instance() {
             None => Content::Single(value),
@@ -49,7 +51,7 @@ impl Client {
             None => {}
         }
         if is_change || (sample.is_some() && !is_known) {
-            self.reporting.tell(path, revision);
+            self.note_change(path);
         }
         Ok(())
     }
@@ -80,7 +82,7 @@ impl Client {
         let connectivity =
             set_native(&mut self.tree, &self.model, connectivity::INSTANCE, connectivity::facts(link));
         for path in device.into_iter().chain(connectivity) {
-            self.reporting.tell(path, self.tree.revision());
+            self.note_change(path);
         }
     }
 
@@ -99,10 +101,24 @@ impl Client {
             if is_change {
                 self.forget_attributes(path);
                 self.books.overtake(path);
-                self.reporting.tell(path, self.tree.revision());
+                self.note_change(path);
             }
         }
         self.refresh_periods();
+    }
+
+    /// Tells whom it concerns that there is something new at the path: the content of a resource, or that something
+    /// came or went.
+    pub(super) fn note_change(&mut self, path: Path) {
+        let Self { tree, reporting, books, .. } = self;
+        let resource = if path.depth() == 4 { path.parent() } else { Some(path) };
+        let content = resource.and_then(|resource| tree.content(resource));
+        match (content, tree.revision_of(path)) {
+            (Some(content), Some(revision)) => {
+                reporting.tell_content(Change { path, content, revision }, books);
+            }
+            _ => reporting.tell(path, tree.revision(), books),
+        }
     }
 
     pub(super) fn refresh_clock(&mut self, now: Instant) {

@@ -20,8 +20,6 @@ pub struct Settings {
     pub servers: Vec<ServerSettings>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
-    /// Notifications are Confirmable; else one a day is.
-    pub confirmable: bool,
     /// An Update leaves this long before the lifetime ends: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
     pub update_margin: Duration,
     /// Waits between attempts to register.
@@ -45,13 +43,12 @@ impl Default for Settings {
             endpoint: String::new(),
             servers: vec![],
             announce_after: Duration::from_secs(30),
-            confirmable: true,
             update_margin: Duration::from_secs(93),
             retry: Retry::default(),
             nat_idle: None,
             on_stop: OnStop::Deregister,
             stop_within: Duration::from_secs(10),
-            max_observations: 1000,
+            max_observations: 16_384,
             max_resources: 20_000,
         }
     }

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod books;
+mod limits;
 mod lost;
 mod management;
 mod registration;
