@@ -143,6 +143,16 @@ impl Client {
         self.refresh_periods();
     }
 
+    /// Instances of a held object are made, with these contents.
+    pub(super) fn create(&mut self, instances: &[Path], contents: Vec<(Path, Content)>, now: Instant) {
+        for instance in instances {
+            self.tree.add_instance(*instance);
+        }
+        self.held.instances_made(instances.len());
+        self.apply(contents.into_iter().map(|(path, content)| (path, Some(content))).collect());
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
+    }
+
     /// An instance of a held object goes, and with it what is known of it.
     pub(super) fn delete(&mut self, instance: Path, now: Instant) {
         let below: Vec<_> = self.tree.entries(instance).into_iter().map(|entry| entry.path).collect();

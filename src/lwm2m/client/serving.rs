@@ -72,6 +72,12 @@ impl Client {
                 self.respond(id, Response::new(Code::CHANGED), false);
                 self.run(resource, server, now);
             }
+            Decision::Create { instances, contents } => {
+                info!(server, instances = instances.len(), first = ?instances.first(), "instances created");
+                let response = created(&instances);
+                self.create(&instances, contents, now);
+                self.respond(id, response, false);
+            }
             Decision::Delete(instance) => {
                 info!(server, %instance, "instance deleted");
                 self.delete(instance, now);
@@ -121,4 +127,13 @@ impl Client {
             _ => {}
         }
     }
+}
+
+/// 2.01; Location-Path has room for one instance (CR-01).
+fn created(instances: &[Path]) -> Response {
+    let location_path = match instances {
+        [instance] => instance.ids().map(|id| id.to_string()).collect(),
+        _ => vec![],
+    };
+    Response { location_path, ..Response::new(Code::CREATED) }
 }
