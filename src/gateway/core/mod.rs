@@ -74,7 +74,7 @@ impl Core {
             held_objects: settings.held_objects.clone(),
             location: settings.location,
             announce_after: settings.announce_after,
-            update_margin: settings.coap.max_transmit_wait(),
+            update_takes: settings.coap.max_transmit_wait(),
             nat_idle: settings.nat_idle,
             on_stop: settings.on_stop,
             stop_within: settings.stop_limit,

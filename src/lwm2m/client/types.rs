@@ -34,8 +34,8 @@ pub struct Settings {
     pub announce_after: Duration,
     /// Notifications are Confirmable; else one a day is.
     pub confirmable: bool,
-    /// An Update leaves this long before the lifetime ends: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
-    pub update_margin: Duration,
+    /// How long an Update with all its resends may take: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
+    pub update_takes: Duration,
     /// Waits between attempts to register.
     pub retry: Retry,
     /// After a longer silence the carrier may have forgotten our address: a notification waits for an Update, and
@@ -62,7 +62,7 @@ impl Default for Settings {
             location: None,
             announce_after: Duration::from_secs(30),
             confirmable: true,
-            update_margin: Duration::from_secs(93),
+            update_takes: Duration::from_secs(93),
             retry: Retry::default(),
             nat_idle: None,
             on_stop: OnStop::Deregister,
@@ -128,6 +128,16 @@ pub enum Event {
         /// Short Server ID.
         server: u16,
     },
+    /// A server disabled the account, and is no longer listened to.
+    Disabled {
+        /// Short Server ID.
+        server: u16,
+    },
+    /// The time of a Disable is over, and the server is listened to again.
+    Enabled {
+        /// Short Server ID.
+        server: u16,
+    },
     /// A server observes a path from now on.
     ObservationStarted {
         /// Short Server ID.
@@ -188,6 +198,8 @@ pub struct ServerStatus {
     pub state: &'static str,
     /// Where we are registered.
     pub location: Option<String>,
+    /// When the last successful Register or Update was made.
+    pub updated: Option<Instant>,
     /// When the registration ends unless an Update comes before.
     pub expires: Option<Instant>,
     /// Observations that it holds.
