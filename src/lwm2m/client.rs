@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::books::{self, Books};
-use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::held::Held;
 use super::lost::Lost;

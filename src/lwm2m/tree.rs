@@ -182,14 +182,9 @@ impl Tree {
         self.shape
     }
 
-    /// Number of resources, for a bound on it.
-    pub fn len(&self) -> usize {
-        self.resources.len()
-    }
-
-    /// No resource at all.
-    pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
+    /// Number of resources and instances, for a bound on it.
+    pub fn size(&self) -> usize {
+        self.resources.len() + self.instances.len()
     }
 }
 

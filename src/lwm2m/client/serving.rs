@@ -11,7 +11,6 @@ use crate::lwm2m::management::{self, Decision};
 use crate::lwm2m::objects::{device, server, statistics};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::reporting::Target;
-use crate::lwm2m::value::Value;
 use crate::net::Peer;
 
 /// Transactions that wait for the bridge; further ones are answered 5.03.
@@ -123,16 +122,14 @@ impl Client {
             }
             (Some(device::ID), Some(device::RESET_ERRORS)) => self.reset_errors(),
             (Some(statistics::ID), Some(statistics::START)) => {
-                let period = statistics::INSTANCE.child(statistics::PERIOD);
-                let period = match period.and_then(|path| self.tree.value(path)) {
-                    Some(Value::Integer(seconds)) => {
-                        Duration::from_secs(u64::try_from(*seconds).unwrap_or(0))
-                    }
-                    _ => Duration::ZERO,
-                };
-                self.statistics.start(period, now);
+                self.statistics.start(statistics::period(&self.tree), now);
             }
             (Some(statistics::ID), Some(statistics::STOP)) => self.statistics.stop(),
+            (Some(server::ID), Some(server::DISABLE)) => {
+                if let Some(instance) = resource.parent() {
+                    self.disable(instance, server::disable_timeout(&self.tree, instance), now);
+                }
+            }
             (Some(server::ID), Some(server::UPDATE_TRIGGER)) => {
                 let instance = resource.parent();
                 if let Some(account) =
