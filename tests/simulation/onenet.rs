@@ -50,7 +50,7 @@ fn each_request_of_the_burst_is_answered_within_five_seconds() {
         // Server, device, connectivity and the four sensors' objects, each with one instance.
         assert!(count(&report, "discover") >= 7, "SIM_SEED={seed}: {:#?}", report.opening);
         assert!(count(&report, "observe") >= 7, "SIM_SEED={seed}: {:#?}", report.opening);
-        assert_eq!(report.opening.last().map(|step| step.what.as_str()), Some("read /3/0 tlv"));
+        assert_eq!(report.opening.last().map(|step| step.what.as_str()), Some("read /3/0 old-tlv"));
     }
 }
 

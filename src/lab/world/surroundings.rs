@@ -390,7 +390,7 @@ impl Orders {
         self.given += 1;
         let level = self.rng.number() % 101;
         let path = Path::resource_of(3416, 0, 1);
-        let command = Command::Write { path, values: level.to_string(), format: None };
+        let command = Command::Write { path, values: level.to_string(), format: None, replace: false };
         server.command(Order { endpoint: None, command }, now);
     }
 }

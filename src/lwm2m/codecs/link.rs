@@ -6,7 +6,7 @@ use crate::lwm2m::model::{Model, Version};
 use crate::lwm2m::path::Path;
 
 /// More links than any registration has; the rest of a payload beyond them is refused.
-const MAX_LINKS: usize = 4096;
+const MAX_LINKS: usize = 16_384;
 
 /// `<target>` with its attributes in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
