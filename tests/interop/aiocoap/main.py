@@ -1,0 +1,56 @@
+"""A scripted LwM2M server. `main.py SUITE` prints where it listens, then one line for each row; the last line counts them.
+
+The test that starts it points a gateway here and does what lines beginning with `> ` ask for (`dialogue.Dialogue.ask`).
+"""
+
+import sys
+
+from dialogue import Dialogue, Failure, say
+from rows import SUITES
+
+
+def run(talk, row):
+    """Gives what is wrong, or nothing."""
+    talk.begin(row.title)
+    talk.own = row.own
+    try:
+        for step in row.steps:
+            step(talk)
+        talk.expect_nothing()
+    except Failure as failure:
+        return str(failure)
+    finally:
+        talk.own = False
+        settle(talk)
+    return None
+
+
+def settle(talk):
+    """What still comes after a failed row does not count against the next one."""
+    try:
+        talk.fence()
+    except Failure:
+        pass
+    talk.inbox.clear()
+
+
+def main(suite):
+    talk = Dialogue()
+    say(f"ready coap://127.0.0.1:{talk.port}")
+    talk.wait_for_registration()
+    failed = 0
+    rows = [row for part in SUITES[suite] for row in part(talk)]
+    for row in rows:
+        wrong = run(talk, row)
+        if wrong is None:
+            say(f"ok {row.title}")
+            continue
+        failed += 1
+        say(f"FAILED {row.title}\n    {wrong}")
+        for line in talk.story[1:]:
+            say(f"    {line}")
+    say(f"end {len(rows)} rows, {failed} failed")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
