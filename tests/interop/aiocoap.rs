@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::peers::mosquitto::{Mosquitto, Subscriber};
-use super::peers::nbgate::{CLIENT_ID, Gateway};
+use super::peers::nbgate::{CLIENT_ID, Gateway, VirtualModem};
 use super::peers::process::PATIENCE;
 use super::peers::scripted::{Said, Scripted};
+use super::peers::socat::text;
 use super::peers::tshark::{Capture, Captured};
 
 /// All rows are through within this time.
@@ -18,18 +19,34 @@ const ROWS: usize = 80;
 fn every_row_of_the_table_holds() {
     let mut server = Scripted::start("odd");
     let capture = Capture::start(server.port());
-    let mut house = House::start(&config(server.uri(), "1.1"));
+    let mut house = House::start(Mosquitto::start(), &config(server.uri(), "1.1"));
     let rows = house.serve(&mut server, SUITE_LIMIT);
     house.gateway.stop(PATIENCE);
-    assert!(
-        rows.failed.is_empty(),
-        "{} of {} rows fail:\n{}",
-        rows.failed.len(),
-        rows.count,
-        rows.failed.join("\n")
-    );
+    rows.expect_none_failed();
     judge(&capture.stop(), &rows.odd);
     assert!(rows.count >= ROWS, "only {} rows", rows.count);
+}
+
+#[test]
+#[ignore = "needs real peers: scripts/test runs it"]
+fn onenets_opening_over_a_slow_modem_is_answered_in_time() {
+    let mut server = Scripted::start("onenet");
+    let capture = Capture::start(server.port());
+    let modem = VirtualModem::with_round_trip("1500ms");
+    let broker = Mosquitto::start();
+    for (topic, payload) in [
+        ("sensors/0", r#"{"t": 20.0}"#),
+        ("sensors/1", r#"{"t": 21.5}"#),
+        ("sensors/2", r#"{"t": -4.0}"#),
+        ("lamps/l1/state", r#"{"dim": 30}"#),
+    ] {
+        broker.retain(topic, payload);
+    }
+    let mut house = House::start(broker, &onenet_config(server.uri(), text(modem.port())));
+    let rows = house.serve(&mut server, SUITE_LIMIT);
+    house.gateway.stop(PATIENCE);
+    rows.expect_none_failed();
+    judge(&capture.stop(), &rows.odd);
 }
 
 /// What is around the gateway besides the server.
@@ -49,10 +66,16 @@ struct Rows {
     odd: Vec<String>,
 }
 
+impl Rows {
+    fn expect_none_failed(&self) {
+        let failed = self.failed.join("\n");
+        assert!(failed.is_empty(), "{} of {} rows fail:\n{failed}", self.failed.len(), self.count);
+    }
+}
+
 impl House {
-    /// Starts broker and gateway; `BROKER` in the configuration stands for the broker's address.
-    fn start(config: &str) -> Self {
-        let broker = Mosquitto::start();
+    /// Starts a gateway at this broker, whose address `BROKER` in the configuration stands for.
+    fn start(broker: Mosquitto, config: &str) -> Self {
         let orders = broker.subscribe("orders", "+/+/set");
         let gateway = Gateway::start(&config.replace("BROKER", &broker.url()));
         Self { broker, orders, told: (0, 0), gateway }
@@ -144,6 +167,48 @@ resources = [
     {{ resource = 1, value = "/order", command = {{ topic = "lamps/l1/set", payload = '{{"dim": {{value}}}}' }} }},
     {{ resource = 4, value = "/default", command = {{ topic = "lamps/l1/set", payload = '{{"default": {{value}}}}' }} }},
 ]
+"#
+    )
+}
+
+fn onenet_config(uri: &str, port: &str) -> String {
+    format!(
+        r#"uplink = "modem"
+
+[modem]
+port = "{port}"
+apn = "internet"
+
+[lwm2m]
+endpoint = "{{imei}};{{imsi}}"
+version = "1.0"
+lwm2m_parameter = false
+start_jitter = "0s"
+
+[bridge]
+announce_after = "1s"
+
+[[lwm2m.servers]]
+uri = "{uri}"
+short_server_id = 1
+
+[mqtt]
+url = "BROKER"
+client_id = "{CLIENT_ID}"
+
+[[mappings]]
+topic = "sensors/{{room}}"
+value = "/t"
+object = 3303
+resource = 5700
+instance = "{{room}}"
+
+[[mappings]]
+topic = "lamps/l1/state"
+value = "/dim"
+object = 3416
+resource = 3
+instance = 0
 "#
     )
 }

@@ -155,11 +155,7 @@ class Dialogue:
     def ask(self, *words):
         """Has the test do something to broker or gateway, and waits until it is done."""
         self.story.append("  · " + " ".join(words))
-        say("> " + " ".join(words))
-        done = sys.stdin.readline()
-        if not done:
-            raise SystemExit("the test has gone")
-        return done.removeprefix("done").strip()
+        return ask(*words)
 
 
 def bound():
@@ -170,3 +166,12 @@ def bound():
 
 def say(line):
     print(line, flush=True)
+
+
+def ask(*words):
+    """Says what the test is to do; gives what came of it."""
+    say("> " + " ".join(words))
+    done = sys.stdin.readline()
+    if not done:
+        raise SystemExit("the test has gone")
+    return done.removeprefix("done").strip()

@@ -5,6 +5,7 @@ The test that starts it points a gateway here and does what lines beginning with
 
 import sys
 
+import onenet
 from dialogue import Dialogue, Failure, say
 from rows import SUITES
 
@@ -34,7 +35,7 @@ def settle(talk):
     talk.inbox.clear()
 
 
-def main(suite):
+def table(suite):
     talk = Dialogue()
     say(f"ready coap://127.0.0.1:{talk.port}")
     talk.wait_for_registration()
@@ -50,6 +51,13 @@ def main(suite):
         for line in talk.story[1:]:
             say(f"    {line}")
     say(f"end {len(rows)} rows, {failed} failed")
+
+
+def main(suite):
+    if suite == "onenet":
+        onenet.main()
+    else:
+        table(suite)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 
 import aiocoap
+from aiocoap.error import UnparsableMessage
 from aiocoap.numbers import Code
 from aiocoap.numbers.optionnumbers import OptionNumber
 from aiocoap.numbers.types import ACK, CON, NON, RST
@@ -105,7 +106,7 @@ def describe(octets):
         message = aiocoap.Message.decode(octets)
         options = " ".join(f"{name(option.number)}={option}" for option in message.opt.option_list())
         head = f"{message.mtype!s} {dotted(message.code)} mid={message.mid:04x} token={message.token.hex()} {options}"
-    except Exception as error:  # Hostile octets are shown, too.
+    except (UnparsableMessage, ValueError, IndexError) as error:  # Hostile octets are shown, too.
         head = f"unreadable ({error})"
     return f"{head}\n      {octets.hex()}"
 
@@ -113,25 +114,3 @@ def describe(octets):
 def name(option):
     return getattr(option, "name", None) or str(int(option))
 
-
-__all__ = [
-    "ACK",
-    "CBOR",
-    "CON",
-    "JSON",
-    "LINK",
-    "NON",
-    "OLD_TLV",
-    "OPAQUE",
-    "RST",
-    "Received",
-    "TEXT",
-    "TLV",
-    "describe",
-    "dotted",
-    "empty",
-    "number",
-    "read",
-    "request",
-    "response",
-]

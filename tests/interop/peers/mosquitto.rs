@@ -57,6 +57,12 @@ impl Mosquitto {
         Process::start("mosquitto_pub", command.args(["-q", "1", "-t", topic, "-m", payload])).finish();
     }
 
+    /// Publishes a retained message: who subscribes later has it, too.
+    pub fn retain(&self, topic: &str, payload: &str) {
+        let mut command = self.client("mosquitto_pub");
+        Process::start("mosquitto_pub", command.args(["-r", "-q", "1", "-t", topic, "-m", payload])).finish();
+    }
+
     /// Subscribes as `client_id` and waits until the subscription stands.
     pub fn subscribe(&self, client_id: &str, filter: &str) -> Subscriber {
         let mut command = self.client("mosquitto_sub");

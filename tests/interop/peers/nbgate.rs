@@ -14,7 +14,7 @@ use super::socat::{PortPair, text};
 pub const CLIENT_ID: &str = "nbgate-interop";
 
 /// A cell close by: the server must not lose patience, or it asks twice and the capture shows it.
-const QUICK: [&str; 4] = ["--rtt", "100ms", "--attach-delay", "500ms"];
+const QUICK: &str = "100ms";
 
 /// A running `nbgate run`.
 pub struct Gateway {
@@ -54,23 +54,28 @@ pub struct VirtualModem {
 impl VirtualModem {
     /// A modem on a pseudo-terminal of its own.
     pub fn on_pty() -> Self {
+        Self::with_round_trip(QUICK)
+    }
+
+    /// A modem on a pseudo-terminal of its own, in a cell with this round trip.
+    pub fn with_round_trip(round_trip: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the modem's port");
         let port = folder.path().join("modem");
-        let process = Self::start("--link", &port);
+        let process = Self::start("--link", &port, round_trip);
         Self { _process: process, port, _folder: Some(folder), _pair: None }
     }
 
     /// A modem that opens one end of a socat pair, as it would open a null-modem cable.
     pub fn on_socat_pair() -> Self {
         let pair = PortPair::start();
-        let process = Self::start("--port", &pair.modem());
+        let process = Self::start("--port", &pair.modem(), QUICK);
         Self { _process: process, port: pair.host(), _folder: None, _pair: Some(pair) }
     }
 
     /// It tells its port when that is open.
-    fn start(option: &str, at: &Path) -> Process {
+    fn start(option: &str, at: &Path, round_trip: &str) -> Process {
         let mut modem = nbgate();
-        modem.args(["lab", "modem", option, text(at)]).args(QUICK);
+        modem.args(["lab", "modem", option, text(at), "--rtt", round_trip, "--attach-delay", "500ms"]);
         let process = Process::start("nbgate lab modem", &mut modem);
         process.wait_for_text(text(at));
         process

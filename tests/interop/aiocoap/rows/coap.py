@@ -11,7 +11,6 @@ from steps import (
     get,
     octets,
     ordered,
-    post,
     put,
     reset,
     same,
