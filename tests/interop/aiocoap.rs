@@ -21,7 +21,7 @@ fn every_row_of_the_table_holds() {
     let capture = Capture::start(server.port());
     let mut house = House::start(Mosquitto::start(), &config(server.uri(), "1.1"));
     let rows = house.serve(&mut server, SUITE_LIMIT);
-    house.gateway.stop(PATIENCE);
+    house.stop();
     rows.expect_none_failed();
     judge(&capture.stop(), &rows.odd);
     assert!(rows.count >= ROWS, "only {} rows", rows.count);
@@ -44,7 +44,7 @@ fn onenets_opening_over_a_slow_modem_is_answered_in_time() {
     }
     let mut house = House::start(broker, &onenet_config(server.uri(), text(modem.port())));
     let rows = house.serve(&mut server, SUITE_LIMIT);
-    house.gateway.stop(PATIENCE);
+    house.stop();
     rows.expect_none_failed();
     judge(&capture.stop(), &rows.odd);
 }
@@ -55,7 +55,9 @@ struct House {
     orders: Subscriber,
     /// How many lines of `orders` were asked for, and how often.
     told: (usize, usize),
-    gateway: Gateway,
+    config: String,
+    /// `None` once it has ended.
+    gateway: Option<Gateway>,
 }
 
 /// What became of the rows.
@@ -77,8 +79,9 @@ impl House {
     /// Starts a gateway at this broker, whose address `BROKER` in the configuration stands for.
     fn start(broker: Mosquitto, config: &str) -> Self {
         let orders = broker.subscribe("orders", "+/+/set");
-        let gateway = Gateway::start(&config.replace("BROKER", &broker.url()));
-        Self { broker, orders, told: (0, 0), gateway }
+        let config = config.replace("BROKER", &broker.url());
+        let gateway = Some(Gateway::start(&config));
+        Self { broker, orders, told: (0, 0), config, gateway }
     }
 
     /// Does what the server asks for until it has told of all rows.
@@ -112,9 +115,31 @@ impl House {
             ("ordered", topic) => return self.ordered(topic),
             ("broker", "pause") => self.broker.pause(),
             ("broker", "resume") => self.broker.resume(),
+            ("gateway", "restart") => {
+                if let Some(gateway) = self.gateway.take() {
+                    gateway.kill();
+                }
+                self.gateway = Some(Gateway::start(&self.config));
+            }
+            ("gateway", "terminate") => self.gateway().terminate(),
+            ("gateway", "ended") => {
+                self.gateway().wait_for_end(PATIENCE);
+                self.gateway = None;
+            }
             _ => panic!("the scripted server asks for {words:?}"),
         }
         String::new()
+    }
+
+    fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().expect("the gateway runs")
+    }
+
+    /// Ends the gateway, unless it has ended already.
+    fn stop(mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop(PATIENCE);
+        }
     }
 
     /// What was published on this topic since the last time, joined by blanks.
@@ -138,6 +163,7 @@ fn config(uri: &str, version: &str) -> String {
 [lwm2m]
 endpoint = "nbgate-odd"
 version = "{version}"
+held_objects = [16, 19]
 
 [lwm2m.coap]
 profile = "lan"
@@ -150,6 +176,9 @@ lifetime = "1h"
 [mqtt]
 url = "BROKER"
 client_id = "{CLIENT_ID}"
+
+[bridge]
+announce_after = "200ms"
 
 [[mappings]]
 topic = "sensors/kitchen"

@@ -35,9 +35,11 @@ class Dialogue:
         self.socket = bound()
         self.stranger = bound()
         self.gateway = None
+        self.heard = []
         self.inbox = deque()
         self.story = []
         self.own = False
+        self.over = False
         self.location = ["rd", "x"]
         self.mid = 0x0FF0
         self.token = 0
@@ -51,6 +53,7 @@ class Dialogue:
         """A new row: what the last one left behind is forgotten."""
         self.story = [title]
         self.names, self.last, self.answer, self.asked = {}, None, None, None
+        self.heard = []
         self.own = False
 
     # ---- sending
@@ -97,9 +100,11 @@ class Dialogue:
             return False
         self.story.append(f"  ← {describe(octets)}")
         received = read(octets)
-        if self.gateway is None or not self.own:
-            # It may come from another port after a restart.
-            self.gateway = address
+        self.heard.append(received)
+        # Another port after a restart.
+        self.gateway = self.gateway or address
+        if address != self.gateway:
+            raise Failure(f"a datagram from {address}, where nobody is known")
         if self.own or not self.serve(received):
             self.inbox.append(received)
         return True
@@ -135,6 +140,8 @@ class Dialogue:
 
     def fence(self):
         """A ping and its answer: what the gateway had to say to all before it has arrived."""
+        if self.over:
+            return
         mid = self.next_mid()
         self.send(empty(CON, mid))
         self.take("answer to a ping", lambda received: received.octets == empty(RST, mid))

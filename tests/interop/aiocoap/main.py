@@ -21,17 +21,19 @@ def run(talk, row):
     except Failure as failure:
         return str(failure)
     finally:
-        talk.own = False
         settle(talk)
     return None
 
 
 def settle(talk):
     """What still comes after a failed row does not count against the next one."""
+    talk.own = False
+    for received in [received for received in talk.inbox if talk.serve(received)]:
+        talk.inbox.remove(received)
     try:
         talk.fence()
-    except Failure:
-        pass
+    except Failure as failure:
+        say(f"    after it: {failure}")
     talk.inbox.clear()
 
 

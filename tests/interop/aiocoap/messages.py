@@ -7,7 +7,7 @@ import aiocoap
 from aiocoap.error import UnparsableMessage
 from aiocoap.numbers import Code
 from aiocoap.numbers.optionnumbers import OptionNumber
-from aiocoap.numbers.types import ACK, CON, NON, RST
+from aiocoap.numbers.types import ACK, CON, NON
 from aiocoap.optiontypes import BlockOption, OpaqueOption
 
 # Message IDs and types are the table's business: aiocoap would rather choose them itself.
@@ -113,4 +113,3 @@ def describe(octets):
 
 def name(option):
     return getattr(option, "name", None) or str(int(option))
-

@@ -43,6 +43,31 @@ def read_tlv(octets, levels, found):
             found["/" + "/".join(path)] = value
 
 
+def tlv_of(kind, id_, value):
+    """One TLV in its shortest form; kind 0 object instance, 1 resource instance, 2 multiple resource, 3 resource."""
+    first, length = kind << 6, b""
+    if id_ > 255:
+        first |= 0x20
+    if len(value) < 8:
+        first |= len(value)
+    else:
+        size = (len(value).bit_length() + 7) // 8
+        first, length = first | size << 3, len(value).to_bytes(size, "big")
+    return bytes([first]) + id_.to_bytes(2 if id_ > 255 else 1, "big") + length + value
+
+
+def instance(id_, *parts):
+    return tlv_of(0, id_, b"".join(parts))
+
+
+def multiple(id_, values):
+    return tlv_of(2, id_, b"".join(tlv_of(1, index, value) for index, value in values.items()))
+
+
+def single(id_, value):
+    return tlv_of(3, id_, value)
+
+
 def senml(records, labels):
     """Full names to values; `labels` translates the keys of SenML CBOR (RFC 8428 §6)."""
     base, found = "", {}

@@ -28,11 +28,21 @@ class Row:
     own: bool
 
     def __init__(self, ids, claim, *steps, own=False):
-        self.ids, self.claim, self.steps, self.own = ids, claim, steps, own
+        self.ids, self.claim, self.own = ids, claim, own
+        # Helpers give several steps as a list.
+        self.steps = tuple(flat(steps))
 
     @property
     def title(self):
         return f"{self.ids}: {self.claim}"
+
+
+def flat(steps):
+    for step in steps:
+        if isinstance(step, list | tuple):
+            yield from flat(step)
+        else:
+            yield step
 
 
 # ---- what is sent
@@ -235,7 +245,7 @@ def request_of_gateway(method, path, *, limit=PATIENCE, body=None, queries=None,
             f"{method} {where}", lambda received: received.code == code and received.path == where, limit
         )
         talk.asked = talk.answer = received
-        if queries is not None and set(received.message.opt.uri_query) != set(queries):
+        if queries is not None and sorted(received.message.opt.uri_query) != sorted(queries):
             raise Failure(f"the queries are {received.message.opt.uri_query}, not {queries}")
         if received.format != format:
             raise Failure(f"the format is {received.format}, not {format}")
@@ -257,6 +267,83 @@ def register(**more):
 def repeated(limit=PATIENCE):
     """The gateway sends its last request again, octet for octet."""
     return lambda talk: talk.take("resend", lambda received: received.octets == talk.asked.octets, limit)
+
+
+# ---- observing
+
+
+def observe(path, name, *, format=messages.TEXT, payload=None, body=None, **more):
+    """An observation whose first answer and first notification, if one is owed, are behind it."""
+    begin = get(path, name=name, accept=format, observe=0, **more)
+    first = answer("2.05", format, payload if payload is not None else ..., body=body, to=name, observe=True)
+    return [begin, first, drained(name)]
+
+
+def drained(name):
+    """Acknowledges notifications of this observation until there are no more: a sample that was read but never
+    acknowledged is told once more."""
+
+    def step(talk):
+        token = talk.names[name].token
+        for _ in range(3):
+            talk.fence()
+            while any(received.token == token for received in talk.inbox):
+                received = talk.take("notification", lambda received: received.token == token)
+                talk.names[name, "notified"] = received
+                if received.kind is CON:
+                    talk.acknowledge(received)
+
+    return step
+
+
+def cancelled(path, name, *, format=messages.TEXT):
+    """Ends an observation by GET with Observe 1."""
+    return [
+        get(path, name="cancel", token=name, accept=format, observe=1),
+        answer("2.05", format, ..., to="cancel"),
+    ]
+
+
+# ---- order and time
+
+
+def earlier(first, then):
+    """One of two datagrams, by what they fit, came before the other."""
+
+    def step(talk):
+        order = [index for index, received in enumerate(talk.heard) if first(received) or then(received)]
+        if not order or not first(talk.heard[order[0]]):
+            raise Failure("they came in another order")
+
+    return step
+
+
+def quiet(seconds):
+    """Nothing comes for so long."""
+
+    def step(talk):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            talk.pump(until - time.monotonic())
+        talk.expect_nothing()
+
+    return step
+
+
+def mark(name):
+    """Remembers when it is now."""
+    return lambda talk: talk.names.__setitem__((name, "at"), time.monotonic())
+
+
+def took(name, least, most):
+    """So many seconds have passed since the mark."""
+
+    def step(talk):
+        passed = time.monotonic() - talk.names[name, "at"]
+        if not least <= passed <= most:
+            raise Failure(f"it took {passed:.2f} s, not {least} to {most} s")
+
+    return step
 
 
 # ---- the world around
@@ -298,3 +385,29 @@ def ordered(topic, payload):
 def broker(what):
     """`pause` and `resume`."""
     return lambda talk: talk.ask("broker", what)
+
+
+def restart():
+    """The gateway is killed and starts anew; its Register is the next that comes."""
+
+    def step(talk):
+        talk.ask("gateway", "restart")
+        talk.gateway = None
+        talk.inbox.clear()
+
+    return step
+
+
+def terminate():
+    """The gateway is told to end."""
+    return lambda talk: talk.ask("gateway", "terminate")
+
+
+def ended():
+    """The gateway has ended by itself, with success: nobody answers a ping any more."""
+
+    def step(talk):
+        talk.ask("gateway", "ended")
+        talk.over = True
+
+    return step

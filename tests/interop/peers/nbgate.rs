@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::process::Process;
+use super::process::{PATIENCE, Process};
 use super::socat::{PortPair, text};
 
 /// MQTT client id of the gateway in these tests.
@@ -37,9 +37,25 @@ impl Gateway {
 
     /// Asks it to end as a service manager does; it must end well within `limit`.
     pub fn stop(self, limit: Duration) {
+        self.terminate();
+        self.wait_for_end(limit);
+    }
+
+    /// Asks it to end as a service manager does.
+    pub fn terminate(&self) {
         self.process.signal("TERM");
+    }
+
+    /// It was asked to end, and must end well within `limit`.
+    pub fn wait_for_end(&self, limit: Duration) {
         let status = self.process.wait_for_end(limit);
         assert!(status.success(), "after SIGTERM the gateway ended with {status}");
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(self) {
+        self.process.signal("KILL");
+        self.process.wait_for_end(PATIENCE);
     }
 }
 
