@@ -6,10 +6,12 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from aiocoap.error import UnparsableMessage
+
 from messages import ACK, CON, RST, Received, describe, empty, read, response
 
 # Longer than any answer takes on loopback, also while the machine compiles something.
-PATIENCE = 10.0
+PATIENCE = 5.0
 # A datagram of 64 KiB is the largest there is.
 LARGEST = 65536
 
@@ -40,6 +42,8 @@ class Dialogue:
         self.story = []
         self.own = False
         self.over = False
+        # Tokens of rows that failed: what still comes under them is rejected.
+        self.dead = set()
         self.location = ["rd", "x"]
         self.mid = 0x0FF0
         self.token = 0
@@ -99,13 +103,18 @@ class Dialogue:
         except (TimeoutError, BlockingIOError):
             return False
         self.story.append(f"  ← {describe(octets)}")
-        received = read(octets)
+        try:
+            received = read(octets)
+        except (UnparsableMessage, ValueError) as error:
+            raise Failure(f"aiocoap cannot read it: {error}") from error
         self.heard.append(received)
         # Another port after a restart.
         self.gateway = self.gateway or address
         if address != self.gateway:
             raise Failure(f"a datagram from {address}, where nobody is known")
-        if self.own or not self.serve(received):
+        if received.token in self.dead and received.message.code.is_response():
+            self.send(empty(RST, received.mid))
+        elif self.own or not self.serve(received):
             self.inbox.append(received)
         return True
 
@@ -137,6 +146,16 @@ class Dialogue:
         received = self.take("Update", lambda received: received.path == location and fits(received))
         self.own = False
         self.serve(received)
+
+    def settle(self, *, failed):
+        """What still comes of a failed row does not count against the next one."""
+        self.own = False
+        for received in [received for received in self.inbox if not self.serve(received)]:
+            if received.kind is CON:
+                self.send(empty(RST, received.mid))
+        self.inbox.clear()
+        if failed:
+            self.dead.update(sent.token for sent in self.names.values() if isinstance(sent, Sent))
 
     def fence(self):
         """A ping and its answer: what the gateway had to say to all before it has arrived."""

@@ -14,27 +14,15 @@ def run(talk, row):
     """Gives what is wrong, or nothing."""
     talk.begin(row.title)
     talk.own = row.own
+    wrong = None
     try:
         for step in row.steps:
             step(talk)
         talk.expect_nothing()
     except Failure as failure:
-        return str(failure)
-    finally:
-        settle(talk)
-    return None
-
-
-def settle(talk):
-    """What still comes after a failed row does not count against the next one."""
-    talk.own = False
-    for received in [received for received in talk.inbox if talk.serve(received)]:
-        talk.inbox.remove(received)
-    try:
-        talk.fence()
-    except Failure as failure:
-        say(f"    after it: {failure}")
-    talk.inbox.clear()
+        wrong = str(failure)
+    talk.settle(failed=wrong is not None)
+    return wrong
 
 
 def table(suite):

@@ -7,7 +7,10 @@ import aiocoap
 from aiocoap.error import UnparsableMessage
 from aiocoap.numbers import Code
 from aiocoap.numbers.optionnumbers import OptionNumber
-from aiocoap.numbers.types import ACK, CON, NON
+from aiocoap.numbers.types import ACK as ACK
+from aiocoap.numbers.types import CON as CON
+from aiocoap.numbers.types import NON as NON
+from aiocoap.numbers.types import RST as RST
 from aiocoap.optiontypes import BlockOption, OpaqueOption
 
 # Message IDs and types are the table's business: aiocoap would rather choose them itself.

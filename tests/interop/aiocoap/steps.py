@@ -29,7 +29,7 @@ class Row:
 
     def __init__(self, ids, claim, *steps, own=False):
         self.ids, self.claim, self.own = ids, claim, own
-        # Helpers give several steps as a list.
+        # Helpers give several steps at once.
         self.steps = tuple(flat(steps))
 
     @property
@@ -39,10 +39,10 @@ class Row:
 
 def flat(steps):
     for step in steps:
-        if isinstance(step, list | tuple):
-            yield from flat(step)
-        else:
+        if callable(step):
             yield step
+        else:
+            yield from flat(step)
 
 
 # ---- what is sent

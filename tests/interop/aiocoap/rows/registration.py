@@ -308,7 +308,7 @@ def answers():
             update(),
             mark("sent"),
             repeated(),
-            repeated(),
+            repeated(limit=10),
             took("sent", 5.5, 9.5),
             reply("2.04"),
             quiet(0.3),
