@@ -21,8 +21,8 @@ ANSWER_WITHIN = 5.0
 # From the modem's start to the registration, and from a sample to its notification.
 PATIENCE = 60.0
 LOCATION = ("rd", "1a2b")
-# What the sensors have said before the registration.
-INSTANCES = {"/1/0", "/3/0", "/4/0", "/3303/0", "/3303/1", "/3303/2", "/3416/0"}
+# There at least; the sensors have spoken before the registration.
+EXPECTED = {"/1/0", "/3/0", "/4/0", "/3303/0", "/3303/1", "/3303/2", "/3416/0"}
 
 
 class Registrations(resource.Resource):
@@ -31,6 +31,7 @@ class Registrations(resource.Resource):
     def __init__(self):
         super().__init__()
         self.news = asyncio.Queue()
+        self.gone = asyncio.Event()
 
     async def render_post(self, request):
         await self.news.put(request)
@@ -39,6 +40,7 @@ class Registrations(resource.Resource):
         return aiocoap.Message(code=CREATED, location_path=LOCATION)
 
     async def render_delete(self, _request):
+        self.gone.set()
         return aiocoap.Message(code=DELETED)
 
 
@@ -83,8 +85,10 @@ class Opening:
         except (TimeoutError, aiocoap.error.Error) as error:
             return self.judge(title, f"no answer: {error!r}")
         took = time.monotonic() - start
-        self.judge(f"{title}, within {ANSWER_WITHIN} s", None if took <= ANSWER_WITHIN else f"it took {took:.2f} s")
-        self.judge(title, check(response))
+        self.judge(
+            f"{title} after {took:.2f} s",
+            check(response) or (f"later than {ANSWER_WITHIN} s" if took > ANSWER_WITHIN else None),
+        )
 
 
 def content(format, check):
@@ -152,25 +156,27 @@ async def opening(context, registrations):
     told = register
     run = Opening(context, register.remote)
     run.judge("REG-01 REG-04 REG-12: OneNET's registration", check_register(register))
-    while instances(told) != INSTANCES:
+    while not EXPECTED <= instances(told):
         told = await asyncio.wait_for(registrations.news.get(), PATIENCE)
-    objects = sorted({path.rsplit("/", 1)[0] for path in INSTANCES})
+    listed = sorted(instances(told))
+    objects = sorted({path.rsplit("/", 1)[0] for path in listed})
     burst = [
         *(run.ask(f"DSC-01: Discover of {path}", path, LINK, lists(path)) for path in objects),
         *(
             run.ask(f"OBS-01 TLV-08: Observe of {path}", path, OLD_TLV, reads(path, observed=True), observe=0)
-            for path in sorted(INSTANCES)
+            for path in listed
         ),
     ]
     await asyncio.gather(*burst, run.ask("RD-01 TLV-08: Read of /3/0", "/3/0", OLD_TLV, reads("/3/0", observed=False)))
     await notified(run)
+    await deregistered(run, registrations)
     say(f"end {run.rows} rows, {run.failed} failed")
 
 
 async def notified(run):
     """What a sensor says now comes as a notification in the format of the Observe."""
     notifications = aiter(run.observed["/3303/1"])
-    ask("publish", "sensors/1", '{"t": 22.5}')
+    await asyncio.to_thread(ask, "publish", "sensors/1", '{"t": 22.5}')
     try:
         told = await asyncio.wait_for(anext(notifications), PATIENCE)
     except (TimeoutError, StopAsyncIteration) as error:
@@ -178,6 +184,18 @@ async def notified(run):
     found = tlv(told.payload, "/3303/1").get("/3303/1/5700")
     good = told.opt.content_format == OLD_TLV and found == bytes.fromhex("41b40000")
     run.judge("OBS-02 OBS-12: a notification", None if good else f"{told!r}: {told.payload.hex()}")
+
+
+async def deregistered(run, registrations):
+    """Told to end, the gateway de-registers, and does not end before it has the answer."""
+    await asyncio.to_thread(ask, "gateway", "terminate")
+    try:
+        await asyncio.wait_for(registrations.gone.wait(), PATIENCE)
+    except TimeoutError:
+        return run.judge("DER-04: De-register", "none came")
+    # Meanwhile aiocoap answers.
+    await asyncio.to_thread(ask, "gateway", "ended")
+    run.judge("DER-04: De-register", None)
 
 
 def free_port():

@@ -380,8 +380,8 @@ def periods():
             told("o", b"1"),
             attributes_of(FLAG, "pmax=100"),
             quiet(1.5),
-            attributes_of(FLAG, "pmax"),
             attributes_of("/1/0", "pmax"),
+            attributes_of(FLAG, "pmax"),
             cancelled(FLAG, "o"),
         ),
         Row(
@@ -548,7 +548,7 @@ def attributes():
             get(path, accept=LINK),
             answer("2.05", LINK, body=shows(path, pmin="3", pmax="70")),
             get("/3303/0", accept=LINK),
-            answer("2.05", LINK, body=lists(path)),
+            answer("2.05", LINK, body=lists("</3303/0>;pmin=3;pmax=70", f"<{path}>")),
             attributes_of("/3303/0", "pmax"),
             attributes_of("/3303", "pmin"),
         ),
