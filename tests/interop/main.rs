@@ -3,7 +3,10 @@
 //! Ignored by a plain `cargo test`; `scripts/test` builds the Leshan server, names its jar in `LESHAN_JAR` and runs these in a
 //! network namespace of their own. Nothing here sleeps: every step waits, within a limit, for a line that a peer prints.
 
+mod house;
+mod operations;
 mod peers;
+mod table;
 
 use std::time::Duration;
 

@@ -56,6 +56,12 @@ impl Leshan {
 
     /// Sends a request to the client `ep` and waits for the answer: `read`, `observe`, `write`, … with more fields.
     pub fn ask(&mut self, command: &str, ep: &str, path: &str, more: Value) -> Value {
+        let asked = self.begin(command, ep, path, more);
+        self.answer_to(&asked)
+    }
+
+    /// As [`Leshan::ask`], but does not wait: [`Leshan::answer_to`] does.
+    pub fn begin(&mut self, command: &str, ep: &str, path: &str, more: Value) -> Asked {
         self.last_id += 1;
         let limit_ms = u64::try_from(ANSWER.as_millis()).expect("a short time");
         let mut line =
@@ -63,11 +69,25 @@ impl Leshan {
         if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
             line.extend(more);
         }
+        let asked = Asked { id: self.last_id, command: command.to_owned(), mark: self.mark() };
         self.process.tell(&line.to_string());
-        let id = Value::from(self.last_id);
-        self.process
-            .wait_for(command, 0, ANSWER + PATIENCE, |line| parse(line).filter(|line| line["id"] == id))
+        asked
     }
+
+    /// Waits for the answer to a request.
+    pub fn answer_to(&self, asked: &Asked) -> Value {
+        let id = Value::from(asked.id);
+        self.process.wait_for(&asked.command, asked.mark, ANSWER + PATIENCE, |line| {
+            parse(line).filter(|line| line["id"] == id)
+        })
+    }
+}
+
+/// A request whose answer is to come.
+pub struct Asked {
+    id: u64,
+    command: String,
+    mark: usize,
 }
 
 /// Values of an answer or a notification under this path.

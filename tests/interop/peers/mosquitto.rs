@@ -74,6 +74,16 @@ impl Subscriber {
         let prefix = format!("{topic} ");
         self.process.wait_for(topic, 0, PATIENCE, |line| line.strip_prefix(&prefix).map(str::to_owned))
     }
+
+    /// How much has come so far; see [`Subscriber::hears`].
+    pub fn mark(&self) -> usize {
+        self.process.mark()
+    }
+
+    /// Whether this message (`TOPIC PAYLOAD`) comes, from `mark` on.
+    pub fn hears(&self, message: &str, mark: usize) -> bool {
+        self.process.hear(mark, PATIENCE, |line| (line == message).then_some(())).is_some()
+    }
 }
 
 /// A port that was free a moment ago.

@@ -9,7 +9,10 @@ use std::time::Duration;
 /// How long a program may take to be ready, or to end when it was told to.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running program. Dropping it kills it.
+/// How long a program may take to end that is no longer needed, before it is killed.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A running program. Dropping it ends it.
 pub struct Process {
     name: String,
     id: u32,
@@ -120,12 +123,17 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.story.told().ended.is_none() {
-            // Already gone is as good.
-            let _ = Command::new("kill")
-                .args(["-s", "KILL", &self.id.to_string()])
-                .stderr(Stdio::null())
-                .status();
-            drop(self.story.wait(PATIENCE, |told| told.ended.is_some()));
+            // Asked first: what is killed leaves behind what it has started itself, as tshark does its dumpcap.
+            for (signal, limit) in [("TERM", GOODBYE), ("KILL", PATIENCE)] {
+                // Already gone is as good.
+                let _ = Command::new("kill")
+                    .args(["-s", signal, &self.id.to_string()])
+                    .stderr(Stdio::null())
+                    .status();
+                if self.story.wait(limit, |told| told.ended.is_some()).ended.is_some() {
+                    break;
+                }
+            }
         }
         if thread::panicking() {
             // Under the test's own message, what each of its programs last said.

@@ -1,0 +1,49 @@
+//! Every operation in every format that Leshan offers, row by row of `leshan/operations.tsv`.
+
+use crate::house::House;
+use crate::peers::leshan::Leshan;
+use crate::peers::nbgate::VirtualModem;
+use crate::peers::tshark::{Capture, Captured};
+use crate::table;
+
+#[test]
+#[ignore = "needs real peers: scripts/test runs it"]
+fn operations_over_kernel_udp_under_1_0() {
+    run("1.0", None);
+}
+
+#[test]
+#[ignore = "needs real peers: scripts/test runs it"]
+fn operations_over_kernel_udp_under_1_1() {
+    run("1.1", None);
+}
+
+#[test]
+#[ignore = "needs real peers: scripts/test runs it"]
+fn operations_over_a_virtual_modem_under_1_0() {
+    run("1.0", Some(VirtualModem::on_pty()));
+}
+
+#[test]
+#[ignore = "needs real peers: scripts/test runs it"]
+fn operations_over_a_virtual_modem_under_1_1() {
+    run("1.1", Some(VirtualModem::on_pty()));
+}
+
+fn run(version: &str, modem: Option<VirtualModem>) {
+    let leshan = Leshan::start();
+    let capture = Capture::start(leshan.port());
+    let mut house = House::start(leshan, version, modem);
+    table::run(&mut house, version, "operations.tsv");
+    house.stop();
+    expect_no_fault(&capture.stop());
+}
+
+/// Nothing that the gateway sent, and nothing that Leshan made of its own, is malformed to an independent decoder.
+fn expect_no_fault(captured: &Captured) {
+    let faults = captured.packets(
+        "_ws.malformed || _ws.expert.severity >= warning",
+        &["frame.number", "udp.srcport", "coap.code", "_ws.expert", "coap.payload"],
+    );
+    assert_eq!(faults, Vec::<String>::new(), "packets that tshark finds fault with");
+}
