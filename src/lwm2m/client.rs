@@ -34,7 +34,7 @@ use accounts::facts;
 use contents::set_native;
 
 pub use super::objects::device::HostFacts;
-pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
+pub use types::{Event, Location, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
 
 /// The LwM2M client.
 #[derive(Debug)]
@@ -58,10 +58,22 @@ pub struct Client {
     /// When a server last gave a sign of life.
     heard: BTreeMap<Peer, Instant>,
     link_up: bool,
+    opening: Opening,
     wall_clock: Option<(UnixTime, Instant)>,
     /// Shutting down; done at this time whatever comes.
     stop_at: Option<Instant>,
     stats: Stats,
+}
+
+/// When the first request to any server may leave. Counted from the first link, as it comes about equally soon
+/// everywhere after a power cut; what comes later, links and servers, is not held up.
+#[derive(Debug, Clone, Copy)]
+enum Opening {
+    /// There was no link yet; with it begins a pause of this length.
+    Held(Duration),
+    /// The pause goes on until then.
+    Until(Instant),
+    Over,
 }
 
 #[derive(Debug)]
@@ -93,6 +105,7 @@ impl Client {
             let lost = Lost::new(settings.nat_idle, seed.child("lost").rng());
             accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
+        let opening = Opening::Held(seed.child("start").rng().between(Duration::ZERO, settings.start_jitter));
         let mut client = Self {
             settings,
             model,
@@ -110,6 +123,7 @@ impl Client {
             gathering_until: None,
             heard: BTreeMap::new(),
             link_up: false,
+            opening,
             wall_clock: None,
             stop_at: None,
             stats: Stats::default(),
@@ -154,6 +168,11 @@ impl Client {
     pub fn handle_link(&mut self, up: bool, address_changed: bool, now: Instant) {
         let is_back = up && !self.link_up;
         self.link_up = up;
+        match self.opening {
+            Opening::Held(pause) if up && pause.is_zero() => self.opening = Opening::Over,
+            Opening::Held(pause) if up => self.opening = Opening::Until(now + pause),
+            _ => {}
+        }
         for account in &mut self.accounts {
             if up && address_changed {
                 self.actions.extend(account.start_over());
@@ -218,6 +237,9 @@ impl Client {
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.reporting.handle_timeout(now);
+        if matches!(self.opening, Opening::Until(at) if at <= now) {
+            self.opening = Opening::Over;
+        }
         if self.gathering_until.is_some_and(|at| at <= now) {
             self.gathering_until = None;
         }
@@ -237,15 +259,19 @@ impl Client {
             let surroundings = self.surroundings();
             account.poll_timeout(facts(&self.settings, &self.model, &self.tree, surroundings, account.server))
         });
+        let opening = match self.opening {
+            Opening::Until(at) => Some(Deadline::new(at, "first registration")),
+            _ => None,
+        };
         let gathering = self.gathering_until.map(|at| Deadline::new(at, "announce new instances"));
-        Deadline::earliest(accounts.chain([gathering, self.reporting.poll_timeout()]))
+        Deadline::earliest(accounts.chain([opening, gathering, self.reporting.poll_timeout()]))
     }
 
     // What can be looked at.
 
-    /// The servers whose address is known.
+    /// The servers that we listen to: those whose address is known, but for one that has disabled us.
     pub fn peers(&self) -> impl Iterator<Item = Peer> + '_ {
-        self.accounts.iter().filter_map(Account::peer)
+        self.accounts.iter().filter(|account| !account.is_deaf()).filter_map(Account::peer)
     }
 
     /// All server accounts.
@@ -255,6 +281,7 @@ impl Client {
             peer: account.peer(),
             state: account.state(),
             location: account.location(),
+            updated: account.updated(),
             expires: account.expires(),
             observations: account.peer().map_or(0, |peer| self.reporting.of_peer(peer).len()),
         })

@@ -101,7 +101,7 @@ impl Parts {
         let profile = if args.modem.is_some() { "nbiot" } else { "lan" };
         let text = format!(
             "[modem]\nport = {:?}\nbaud = {}\n{apn}\n\
-             [lwm2m.coap]\nprofile = \"{profile}\"\n\n\
+             [lwm2m]\nstart_jitter = \"0s\"\n[lwm2m.coap]\nprofile = \"{profile}\"\n\n\
              [[lwm2m.servers]]\nuri = {:?}\nlifetime = \"5m\"\n\n\
              [mqtt]\nurl = {:?}\nclient_id = \"nbgate-demo-{}\"\n\n\
              [bridge]\nannounce_after = \"500ms\"\n\n{MAPPINGS_TOML}",

@@ -134,6 +134,10 @@ impl Core {
                 }
                 Event::RegistrationFailed { short_server_id: server, why }
             }
+            client::Event::Disabled { .. } | client::Event::Enabled { .. } => {
+                // Nobody but the servers may speak to us (COAP-27), and none of them that has disabled us (DER-02).
+                return self.coap.set_peers(Some(self.peers().into_iter().collect()));
+            }
             client::Event::Deregistered { server } => Event::Deregistered { short_server_id: server },
             client::Event::RebootRequested { server } => {
                 tracing::warn!(

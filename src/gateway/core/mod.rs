@@ -69,8 +69,12 @@ impl Core {
     pub fn new(settings: Settings, seed: Seed, now: Instant) -> Self {
         let client = client::Settings {
             servers: settings.servers.iter().map(names::server_settings).collect(),
+            lwm2m_parameter: settings.lwm2m_parameter,
+            start_jitter: settings.start_jitter,
+            held_objects: settings.held_objects.clone(),
+            location: settings.location,
             announce_after: settings.announce_after,
-            update_margin: settings.coap.max_transmit_wait(),
+            update_takes: settings.coap.max_transmit_wait(),
             nat_idle: settings.nat_idle,
             on_stop: settings.on_stop,
             stop_within: settings.stop_limit,

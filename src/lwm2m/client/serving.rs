@@ -51,6 +51,10 @@ impl Client {
             return self.respond(id, Response::new(Code::UNAUTHORIZED), false);
         };
         let server = account.short_server_id;
+        if let Some(time) = account.disabled_for(now) {
+            debug!(server, "request of a server that has disabled us");
+            return self.respond(id, unavailable(time), false);
+        }
         let done = account.handle_request(now);
         self.actions.extend(done);
         self.heard.insert(peer, now);
@@ -66,6 +70,10 @@ impl Client {
             Decision::Set(changes) => {
                 self.apply(changes);
                 self.respond(id, Response::new(Code::CHANGED), false);
+            }
+            // UPD-12
+            Decision::Run(resource) if self.triggers_a_disabled(resource) => {
+                self.respond(id, Response::new(Code::BAD_REQUEST), false);
             }
             Decision::Run(resource) => {
                 self.respond(id, Response::new(Code::CHANGED), false);
@@ -83,6 +91,15 @@ impl Client {
         let id = TransactionId(self.last_transaction);
         self.transactions.insert(id, (request, operations.clone()));
         self.events.push_back(Event::Downlink(Transaction { id, operations }));
+    }
+
+    /// An Update is asked for of a server that wants none.
+    fn triggers_a_disabled(&self, resource: Path) -> bool {
+        let is_trigger =
+            (resource.object(), resource.resource()) == (Some(server::ID), Some(server::UPDATE_TRIGGER));
+        let instance = resource.parent();
+        is_trigger
+            && self.accounts.iter().any(|account| Some(account.server) == instance && account.is_disabled())
     }
 
     /// The work of a native executable resource, after its answer (EX-05).

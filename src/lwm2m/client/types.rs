@@ -1,5 +1,6 @@
 //! What passes through the client's door: settings, events, refusals and counts. Values only.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::super::downlink::Transaction;
@@ -18,12 +19,21 @@ pub struct Settings {
     pub endpoint: String,
     /// The server accounts, each with its own Short Server ID and instances.
     pub servers: Vec<ServerSettings>,
+    /// A Register names the version of the enabler; without, a server takes it for 1.0 if it takes it at all.
+    pub lwm2m_parameter: bool,
+    /// Longest wait before the first Register: after a power cut a district's gateways must not all come back in one
+    /// second.
+    pub start_jitter: Duration,
+    /// Objects of the registry whose instances servers create, write and delete here.
+    pub held_objects: BTreeSet<u16>,
+    /// Where the gateway stands, for object 6.
+    pub location: Option<Location>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
     /// Notifications are Confirmable; else one a day is.
     pub confirmable: bool,
-    /// An Update leaves this long before the lifetime ends: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
-    pub update_margin: Duration,
+    /// How long an Update with all its resends may take: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
+    pub update_takes: Duration,
     /// Waits between attempts to register.
     pub retry: Retry,
     /// After a longer silence the carrier may have forgotten our address: a notification waits for an Update, and
@@ -44,9 +54,13 @@ impl Default for Settings {
         Self {
             endpoint: String::new(),
             servers: vec![],
+            lwm2m_parameter: true,
+            start_jitter: Duration::ZERO,
+            held_objects: BTreeSet::new(),
+            location: None,
             announce_after: Duration::from_secs(30),
             confirmable: true,
-            update_margin: Duration::from_secs(93),
+            update_takes: Duration::from_secs(93),
             retry: Retry::default(),
             nat_idle: None,
             on_stop: OnStop::Deregister,
@@ -55,6 +69,17 @@ impl Default for Settings {
             max_resources: 20_000,
         }
     }
+}
+
+/// A place on earth (WGS 84).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Location {
+    /// Degrees from -90 to 90, north positive.
+    pub latitude: f64,
+    /// Degrees from -180 to 180, east positive.
+    pub longitude: f64,
+    /// Metres above sea level.
+    pub altitude: Option<f64>,
 }
 
 /// One server account.
@@ -109,6 +134,16 @@ pub enum Event {
     },
     /// A registration is ended.
     Deregistered {
+        /// Short Server ID.
+        server: u16,
+    },
+    /// A server disabled the account, and is no longer listened to.
+    Disabled {
+        /// Short Server ID.
+        server: u16,
+    },
+    /// The time of a Disable is over, and the server is listened to again.
+    Enabled {
         /// Short Server ID.
         server: u16,
     },
@@ -172,6 +207,8 @@ pub struct ServerStatus {
     pub state: &'static str,
     /// Where we are registered.
     pub location: Option<String>,
+    /// When the last successful Register or Update was made.
+    pub updated: Option<Instant>,
     /// When the registration ends unless an Update comes before.
     pub expires: Option<Instant>,
     /// Observations that it holds.

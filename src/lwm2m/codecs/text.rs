@@ -60,7 +60,7 @@ const fn expected(value_type: ValueType) -> &'static str {
 }
 
 /// Shortest text that reads back as the same number.
-fn decimal(number: f64) -> String {
+pub(super) fn decimal(number: f64) -> String {
     let plain = number.to_string();
     if plain.len() <= MAX_PLAIN_CHARACTERS { plain } else { format!("{number:e}") }
 }
@@ -84,7 +84,8 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn object_link(text: &str) -> Option<Value> {
+/// `object:instance`, as SenML writes it, too.
+pub(super) fn object_link(text: &str) -> Option<Value> {
     let (object, instance) = text.split_once(':')?;
     Some(Value::ObjectLink(number(object)?, number(instance)?))
 }

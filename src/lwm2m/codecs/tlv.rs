@@ -7,9 +7,9 @@
 //! | resource | one resource, or one multiple resource with its instances |
 //! | resource instance | one resource instance; a reader also takes it wrapped in its resource |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CodecError, Format, resource_at};
+use super::{CodecError, Format, UNNAMED, resource_at};
 use crate::lwm2m::model::Model;
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{Content, Entry, Value, ValueType};
@@ -57,7 +57,36 @@ pub(super) fn decode(base: Path, payload: &[u8], model: &Model) -> Result<Vec<En
         3 => reading.resource(payload)?,
         _ => reading.resource_instance(payload)?,
     }
-    Ok(reading.found.into_iter().map(|(path, content)| Entry { path, content }).collect())
+    Ok(reading.entries())
+}
+
+/// Reads new instances of `object`: each in its wrapper, or the bare resources of one without ID (TLV-06).
+///
+/// Gives the IDs of the wrappers, and the entries below them; those of a bare one lie under [`UNNAMED`].
+pub(super) fn decode_new(
+    object: Path,
+    payload: &[u8],
+    model: &Model,
+) -> Result<(BTreeSet<u16>, Vec<Entry>), CodecError> {
+    let mut reading = Reading { base: object, model, found: BTreeMap::new() };
+    let mut named = BTreeSet::new();
+    let is_bare = matches!(
+        Elements::new(payload).next().transpose()?,
+        Some(Element { kind: Kind::Resource | Kind::MultipleResource, .. })
+    );
+    if is_bare {
+        let unnamed = Path::instance_of(object.object().unwrap_or_default(), UNNAMED);
+        reading.instance(unnamed, payload)?;
+    } else {
+        reading.object(payload)?;
+        for element in Elements::new(payload) {
+            let id = element?.id;
+            if !named.insert(id) {
+                return Err(CodecError::Twice(object.child(id).unwrap_or(object)));
+            }
+        }
+    }
+    Ok((named, reading.entries()))
 }
 
 // Writing.
@@ -265,6 +294,10 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    fn entries(self) -> Vec<Entry> {
+        self.found.into_iter().map(|(path, content)| Entry { path, content }).collect()
+    }
+
     fn object(&mut self, payload: &[u8]) -> Result<(), CodecError> {
         for element in Elements::new(payload) {
             let Element { kind, id, content, at } = element?;

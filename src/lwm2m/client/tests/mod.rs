@@ -1,6 +1,7 @@
 //! The client against a server and an endpoint that are a few lines each, under a clock that the test moves.
 
 mod books;
+mod disabled;
 mod lost;
 mod management;
 mod registration;

@@ -33,7 +33,7 @@ fn errors_start_no_observation_obs_03_obs_04() {
     for path in ["/3303", "/0/1", "/3/0/4", "/"] {
         bench.send(CoapRequest { observe: Some(0), ..request(Method::Get, path) });
     }
-    bench.send(CoapRequest { observe: Some(0), accept: Some(110), ..request(Method::Get, "/3/0") });
+    bench.send(CoapRequest { observe: Some(0), accept: Some(60), ..request(Method::Get, "/3/0") });
     bench.send(CoapRequest { observe: Some(0), accept: Some(40), ..request(Method::Get, "/3/0") });
     assert!(bench.observations.is_empty());
 }
