@@ -158,7 +158,7 @@ impl Client {
     fn has_room_for(&self, instance: Path) -> bool {
         let all = || self.tree.instances(Path::ROOT).chain([instance]);
         self.tree.exists(instance)
-            || ObjectList::new(all(), &self.model, &[]).encode(self.model.enabler()).len() <= MAX_LIST_OCTETS
+            || ObjectList::new(all(), &self.model, &[]).encode().len() <= MAX_LIST_OCTETS
     }
 
     /// The values of a multiple-instance resource, with this one in its place.
