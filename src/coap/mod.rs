@@ -16,6 +16,6 @@ pub mod stats;
 pub mod types;
 
 pub use endpoint::Endpoint;
-pub use params::{BadParameter, Params};
+pub use params::{BadParameter, MAX_NSTART, Params};
 pub use stats::{Dropped, Stats};
 pub use types::*;

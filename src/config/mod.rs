@@ -16,8 +16,9 @@ use crate::bridge::mapping;
 use crate::coap::{BadParameter, Params};
 use crate::gateway::settings::{Host, Server, Settings, Uplink};
 use crate::lwm2m::client::{Location, OnStop};
+use crate::lwm2m::held::can_be_held;
 use crate::lwm2m::model::{Model, Version};
-use crate::lwm2m::objects;
+use crate::lwm2m::objects::location;
 use crate::{modem, mqtt};
 
 pub use file::File;
@@ -138,7 +139,7 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     check_endpoint(&file, &host, &mut faults);
     check_version_parameter(&file, &mut faults);
     check_held_objects(&file, &Model::for_enabler(version), &mut faults);
-    let location = location(&file, &mut faults);
+    let location = location_of(&file, &mut faults);
     let uplink = uplink(&file, &mut faults);
     let mqtt = broker(&file, &mut faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
@@ -362,7 +363,7 @@ fn check_version_parameter(file: &File, faults: &mut Vec<Fault>) {
 /// Held objects are in the registry, and nobody else's.
 fn check_held_objects(file: &File, model: &Model, faults: &mut Vec<Fault>) {
     for (index, object) in file.lwm2m.held_objects.iter().copied().enumerate() {
-        let problem = if objects::is_native(object) || objects::is_secret(object) {
+        let problem = if !can_be_held(object) {
             "belongs to the gateway itself"
         } else if model.object(object).is_none() {
             "is not in the registry"
@@ -376,7 +377,7 @@ fn check_held_objects(file: &File, model: &Model, faults: &mut Vec<Fault>) {
     }
 }
 
-fn location(file: &File, faults: &mut Vec<Fault>) -> Option<Location> {
+fn location_of(file: &File, faults: &mut Vec<Fault>) -> Option<Location> {
     let given = file.location.as_ref()?;
     let mut check = |name: &str, value: f64, limit: f64| {
         // Not a number is outside of every range.
@@ -393,6 +394,14 @@ fn location(file: &File, faults: &mut Vec<Fault>) -> Option<Location> {
     check("latitude", given.latitude, 90.0);
     check("longitude", given.longitude, 180.0);
     check("altitude", given.altitude.unwrap_or_default(), 100_000.0);
+    if file.mappings.iter().any(|mapping| mapping.object == location::ID) {
+        fault(
+            faults,
+            "location",
+            format!("stands beside a mapping for object {}, which would fill it too", location::ID),
+            "leave one of them out",
+        );
+    }
     Some(Location { latitude: given.latitude, longitude: given.longitude, altitude: given.altitude })
 }
 

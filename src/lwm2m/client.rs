@@ -4,6 +4,7 @@
 //! Puts the parts together (`registration`, `management`, `reporting`, `books`, the tree) and holds no rule of theirs.
 
 mod accounts;
+mod attributes;
 mod contents;
 mod observing;
 mod serving;
@@ -15,13 +16,17 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::attributes::{Defaults, Written};
 use super::books::{self, Books};
 use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
+use super::held::Held;
 use super::lost::Lost;
 use super::management::{Access, AccessTable, View};
 use super::model::Model;
-use super::objects::{security, server};
+use super::objects::errors::Errors;
+use super::objects::statistics::Statistics;
+use super::objects::{security, server, statistics};
 use super::path::Path;
 use super::registration::Account;
 use super::reporting::{Reporting, Target};
@@ -33,8 +38,9 @@ use crate::seed::Seed;
 use accounts::facts;
 use contents::set_native;
 
-pub use super::objects::device::HostFacts;
-pub use types::{Event, Location, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
+pub use super::objects::device::{Battery, BatteryStatus, HostFacts, PowerSource};
+pub use super::objects::location::Location;
+pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
 
 /// The LwM2M client.
 #[derive(Debug)]
@@ -44,7 +50,16 @@ pub struct Client {
     tree: Tree,
     access: AccessTable,
     books: Books,
+    held: Held,
+    errors: Errors,
+    statistics: Statistics,
+    /// What link and host told last.
+    facts: (LinkFacts, HostFacts),
     reporting: Reporting,
+    /// What servers have written about notifications, by their instances of object 1.
+    attributes: BTreeMap<Path, Written>,
+    /// The servers' default periods as they are in force.
+    defaults: BTreeMap<Path, Defaults>,
     accounts: Vec<Account>,
     /// Responses and what goes with them, in order; as many as the endpoint has open requests.
     actions: VecDeque<Action>,
@@ -106,13 +121,23 @@ impl Client {
             accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
         let opening = Opening::Held(seed.child("start").rng().between(Duration::ZERO, settings.start_jitter));
+        let held = Held::new(settings.held_objects.iter().copied());
+        held.objects()
+            .filter(|object| model.object(*object).is_some())
+            .for_each(|object| tree.add_object(object));
         let mut client = Self {
             settings,
             model,
             tree,
             access: AccessTable::new(),
             books: Books::default(),
+            held,
+            errors: Errors::default(),
+            statistics: Statistics::default(),
+            facts: <(LinkFacts, HostFacts)>::default(),
             reporting: Reporting::new(seed),
+            attributes: BTreeMap::new(),
+            defaults: BTreeMap::new(),
             accounts,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -128,7 +153,8 @@ impl Client {
             stop_at: None,
             stats: Stats::default(),
         };
-        client.set_facts(&LinkFacts::default(), &HostFacts::default());
+        client.set_facts(LinkFacts::default(), HostFacts::default());
+        set_native(&mut client.tree, &client.model, statistics::INSTANCE, client.statistics.facts());
         client.refresh_periods();
         client
     }
@@ -283,7 +309,7 @@ impl Client {
             location: account.location(),
             updated: account.updated(),
             expires: account.expires(),
-            observations: account.peer().map_or(0, |peer| self.reporting.of_peer(peer).len()),
+            observations: account.peer().map_or(0, |peer| self.reporting.count_of(peer)),
         })
     }
 
@@ -302,8 +328,12 @@ impl Client {
         &self.tree
     }
 
-    fn view(&self) -> View<'_> {
-        View { tree: &self.tree, model: &self.model, access: &self.access }
+    /// What the server with this instance of object 1 sees.
+    fn view(&self, server: Path) -> View<'_> {
+        /// Most servers write no attributes.
+        static NONE: Written = Written::new();
+        let attributes = self.attributes.get(&server).unwrap_or(&NONE);
+        View { tree: &self.tree, model: &self.model, access: &self.access, held: &self.held, attributes }
     }
 
     fn respond(&mut self, request: RequestId, response: Response, accept_observation: bool) {

@@ -26,8 +26,14 @@ impl Core {
                     self.names.handle_link(false, now);
                     self.tell(Event::Link(Box::new(self.facts().clone())));
                 }
-                LinkEvent::Received(datagram) => self.coap.handle_datagram(datagram, now),
-                LinkEvent::Sent(id) => self.coap.handle_sent(id, now),
+                LinkEvent::Received(datagram) => {
+                    self.lwm2m.note_traffic(self.link.facts().traffic, Some(datagram.payload.len()), now);
+                    self.coap.handle_datagram(datagram, now);
+                }
+                LinkEvent::Sent(id) => {
+                    self.lwm2m.note_traffic(self.link.facts().traffic, None, now);
+                    self.coap.handle_sent(id, now);
+                }
                 LinkEvent::SendFailed { id, reason } => {
                     tracing::debug!(?id, %reason, "datagram did not leave, or nobody knows");
                     self.coap.handle_send_failed(id, now);
@@ -56,7 +62,7 @@ impl Core {
         {
             self.lwm2m.set_endpoint(endpoint);
         }
-        self.lwm2m.set_facts(&facts, &self.settings.host.facts);
+        self.lwm2m.set_facts(facts.clone(), self.settings.host.facts.clone());
         self.tell(Event::Link(Box::new(facts)));
     }
 

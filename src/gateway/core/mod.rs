@@ -163,6 +163,10 @@ impl Core {
                 // 24 bits count, so the low ones are those that are wanted (OBS-11).
                 self.coap.start_observe_after((time.as_secs() & 0xff_ffff) as u32);
             }
+            Input::Host(facts) => {
+                self.settings.host.facts = *facts;
+                self.lwm2m.set_host(self.settings.host.facts.clone());
+            }
             Input::Stop => self.stop(now),
             Input::Tick => {}
             other => self.handle_broker(other, now),

@@ -8,9 +8,10 @@ use super::{Client, Event, unavailable};
 use crate::coap::{self, Code, Ending, RequestId, Response};
 use crate::lwm2m::downlink::{Operation, Transaction, TransactionId};
 use crate::lwm2m::management::{self, Decision};
-use crate::lwm2m::objects::{device, server};
+use crate::lwm2m::objects::{device, server, statistics};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::reporting::Target;
+use crate::lwm2m::value::Value;
 use crate::net::Peer;
 
 /// Transactions that wait for the bridge; further ones are answered 5.03.
@@ -50,7 +51,7 @@ impl Client {
             debug!(%peer, "request from a stranger");
             return self.respond(id, Response::new(Code::UNAUTHORIZED), false);
         };
-        let server = account.short_server_id;
+        let (server, instance) = (account.short_server_id, account.server);
         if let Some(time) = account.disabled_for(now) {
             debug!(server, "request of a server that has disabled us");
             return self.respond(id, unavailable(time), false);
@@ -59,13 +60,17 @@ impl Client {
         self.actions.extend(done);
         self.heard.insert(peer, now);
         self.refresh_clock(now);
-        match management::decide(self.view(), request) {
+        match management::decide(self.view(instance), request) {
             Decision::Answer(response) => {
                 debug!(server, method = ?request.method, path = ?request.path, code = %response.code, "request");
                 self.respond(id, response, false);
             }
             Decision::Observe { response, path, format } => {
                 self.answer_observe(id, response, Target { peer, path, format }, now);
+            }
+            Decision::WriteAttributes { path, attributes } => {
+                let code = self.write_attributes(instance, path, attributes);
+                self.respond(id, Response::new(code), false);
             }
             Decision::Set(changes) => {
                 self.apply(changes);
@@ -77,7 +82,12 @@ impl Client {
             }
             Decision::Run(resource) => {
                 self.respond(id, Response::new(Code::CHANGED), false);
-                self.run(resource, server);
+                self.run(resource, server, now);
+            }
+            Decision::Delete(instance) => {
+                info!(server, %instance, "instance deleted");
+                self.delete(instance, now);
+                self.respond(id, Response::new(Code::DELETED), false);
             }
             Decision::Transact(operations) => self.transact(id, operations),
         }
@@ -103,12 +113,24 @@ impl Client {
     }
 
     /// The work of a native executable resource, after its answer (EX-05).
-    fn run(&mut self, resource: Path, server: u16) {
+    fn run(&mut self, resource: Path, server: u16, now: Instant) {
         match (resource.object(), resource.resource()) {
             (Some(device::ID), Some(device::REBOOT)) => {
                 info!(server, "reboot requested");
                 self.events.push_back(Event::RebootRequested { server });
             }
+            (Some(device::ID), Some(device::RESET_ERRORS)) => self.reset_errors(),
+            (Some(statistics::ID), Some(statistics::START)) => {
+                let period = statistics::INSTANCE.child(statistics::PERIOD);
+                let period = match period.and_then(|path| self.tree.value(path)) {
+                    Some(Value::Integer(seconds)) => {
+                        Duration::from_secs(u64::try_from(*seconds).unwrap_or(0))
+                    }
+                    _ => Duration::ZERO,
+                };
+                self.statistics.start(period, now);
+            }
+            (Some(statistics::ID), Some(statistics::STOP)) => self.statistics.stop(),
             (Some(server::ID), Some(server::UPDATE_TRIGGER)) => {
                 let instance = resource.parent();
                 if let Some(account) =

@@ -8,6 +8,7 @@ use super::super::model::Misfit;
 use super::super::path::Path;
 use super::super::registration::Retry;
 use super::super::value::SampleId;
+use super::Location;
 use crate::net::Peer;
 
 /// What the client is to be; the values come from the configuration.
@@ -24,9 +25,10 @@ pub struct Settings {
     /// Longest wait before the first Register: after a power cut a district's gateways must not all come back in one
     /// second.
     pub start_jitter: Duration,
-    /// Objects of the registry whose instances servers create, write and delete here.
+    /// Objects of the registry whose instances servers create, write and delete here; those that are behaviour are
+    /// left out.
     pub held_objects: BTreeSet<u16>,
-    /// Where the gateway stands, for object 6.
+    /// Where the gateway stands; object 6 is there only if this is known.
     pub location: Option<Location>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
@@ -69,17 +71,6 @@ impl Default for Settings {
             max_resources: 20_000,
         }
     }
-}
-
-/// A place on earth (WGS 84).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Location {
-    /// Degrees from -90 to 90, north positive.
-    pub latitude: f64,
-    /// Degrees from -180 to 180, east positive.
-    pub longitude: f64,
-    /// Metres above sea level.
-    pub altitude: Option<f64>,
 }
 
 /// One server account.
@@ -182,8 +173,8 @@ pub enum Refusal {
     /// The registry has no such readable resource, or the path is none of a resource.
     #[error("{0} is no resource that can be read")]
     Unknown(Path),
-    /// The object answers for itself.
-    #[error("{0} belongs to an object that the gateway itself fills")]
+    /// The object answers for itself, or is held for the servers.
+    #[error("{0} belongs to an object that the gateway itself or its servers fill")]
     Native(Path),
     /// Wrong type or range.
     #[error(transparent)]

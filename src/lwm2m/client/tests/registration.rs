@@ -19,7 +19,7 @@ fn register_says_who_we_are_and_lists_the_instances_reg_01_reg_03_reg_05_reg_11_
     assert_eq!((request.method, request.path.join("/")), (Method::Post, "rd".into()));
     assert_eq!(request.content_format, Some(40));
     assert_eq!(query(&request), "lwm2m=1.1&ep=urn:imei:1&lt=86400&b=U");
-    assert_eq!(payload(&request), "</1/0>,</3/0>,</4/0>,</3303>;ver=1.1,</3303/0>");
+    assert_eq!(payload(&request), "</1/0>,</3/0>,</4/0>,</7/0>,</3303>;ver=1.1,</3303/0>");
     let location = "/rd/203.0.113.1".to_owned();
     assert_eq!(bench.events, [Event::Registered { server: 1, location }]);
 }
@@ -310,7 +310,7 @@ fn new_instances_gather_for_one_update_with_the_whole_list_upd_02_upd_08() {
     assert_eq!(bench.asked.len(), 1);
     let update = bench.answer(Response::new(Code::CHANGED));
     assert!(update.query.is_empty() && update.content_format == Some(40));
-    assert!(payload(&update).starts_with("</1/0>,</3/0>,</4/0>,</3303>;ver=1.1,</3303/0>,</3303/1>"));
+    assert!(payload(&update).starts_with("</1/0>,</3/0>,</4/0>,</7/0>,</3303>;ver=1.1,</3303/0>,</3303/1>"));
     // Nothing further: a new value of a known instance is no change of the list.
     bench.set(TEMPERATURE, 2.0, 9);
     bench.advance(seconds(600));
