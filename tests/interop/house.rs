@@ -15,8 +15,34 @@ pub const ATTIC: &str = "/3303/1";
 /// The lamp.
 pub const LAMP: &str = "/3416/0";
 
+/// How a house is to be built.
+pub struct Plan {
+    /// Of LwM2M.
+    pub version: &'static str,
+    /// Where datagrams go through; `None`: through the kernel.
+    pub modem: Option<VirtualModem>,
+    /// Where the gateway finds its servers.
+    pub servers: Vec<String>,
+    /// How long the NAT before the server is said to remember.
+    pub nat_idle: &'static str,
+}
+
+impl Plan {
+    /// For one server, without a modem or NAT.
+    pub fn new(version: &'static str, leshan: &Leshan) -> Self {
+        Self { version, modem: None, servers: vec![leshan.uri().to_owned()], nat_idle: "0s" }
+    }
+
+    /// The test object of this version of LwM2M, with resources of every type.
+    pub fn test_object(&self) -> u16 {
+        if self.version == "1.0" { 3441 } else { 3442 }
+    }
+}
+
 /// Everything that runs for one test.
 pub struct House {
+    /// How it was built.
+    pub plan: Plan,
     /// The server.
     pub leshan: Leshan,
     /// Where sensors publish.
@@ -26,18 +52,17 @@ pub struct House {
     /// The gateway's endpoint name.
     pub ep: String,
     gateway: Gateway,
-    _modem: Option<VirtualModem>,
 }
 
 impl House {
-    /// Starts all, feeds each sensor once and waits until the server knows its instance. `version` is of LwM2M.
-    pub fn start(leshan: Leshan, version: &str, modem: Option<VirtualModem>) -> Self {
+    /// Starts all, feeds each sensor once and waits until the server knows its instance.
+    pub fn start(leshan: Leshan, plan: Plan) -> Self {
         let broker = Mosquitto::start();
         let orders = broker.subscribe("house", "lamps/+/set");
-        let config = config(&[leshan.uri()], &broker, version, modem.as_ref());
-        let gateway = Gateway::start(&config);
+        let gateway = Gateway::start(&config(&plan, &broker));
+        gateway.wait_for_text("registered");
         let registered = leshan.event("registered", 0, |_| true);
-        assert_eq!(registered["lwm2m"], version, "{registered}");
+        assert_eq!(registered["lwm2m"], plan.version, "{registered}");
         assert_eq!(registered["queue"], false, "{registered}");
         let ep = registered["ep"].as_str().expect("a registration has an endpoint name").to_owned();
 
@@ -55,7 +80,7 @@ impl House {
             broker.publish(topic, &payload.to_string());
             leshan.event("updated", 0, |update| has_link(update, instance));
         }
-        Self { leshan, broker, orders, ep, gateway, _modem: modem }
+        Self { plan, leshan, broker, orders, ep, gateway }
     }
 
     /// Asks the gateway; see [`Leshan::ask`].
@@ -63,29 +88,40 @@ impl House {
         self.leshan.ask(command, &self.ep, path, more)
     }
 
-    /// Ends the gateway as a service manager does; the server must see it go.
-    pub fn stop(self) {
+    /// A new temperature in the kitchen.
+    pub fn warm(&self, celsius: f64) {
+        self.broker.publish("sensors/kitchen/temperature", &json!({ "t": celsius }).to_string());
+    }
+
+    /// Ends the gateway as a service manager does; the server must see it go. Gives the server back.
+    pub fn stop(self) -> Leshan {
         let mark = self.leshan.mark();
         self.gateway.stop(STOP_LIMIT);
         self.leshan.event("deregistered", mark, |gone| gone["ep"] == self.ep.as_str());
+        self.leshan
     }
 }
 
-/// A configuration for these servers.
-pub fn config(servers: &[&str], broker: &Mosquitto, version: &str, modem: Option<&VirtualModem>) -> String {
-    let uplink = match modem {
+fn config(plan: &Plan, broker: &Mosquitto) -> String {
+    let uplink = match &plan.modem {
         None => "uplink = \"udp\"\n[lwm2m]\nendpoint = \"house\"\n".to_owned(),
         Some(modem) => format!("uplink = \"modem\"\n[modem]\nport = \"{}\"\n[lwm2m]\n", text(modem.port())),
     };
-    let accounts = servers.iter().zip(101..).map(|(uri, ssid)| {
+    let accounts = plan.servers.iter().zip(101..).map(|(uri, ssid)| {
         format!("[[lwm2m.servers]]\nuri = \"{uri}\"\nshort_server_id = {ssid}\nlifetime = \"1h\"\n")
     });
     let accounts: String = accounts.collect();
     format!(
         r#"{uplink}version = "{version}"
+held_objects = [16, 19, {test}]
+nat_idle = "{nat_idle}"
 [lwm2m.coap]
 profile = "lan"
 {accounts}
+[location]
+latitude = 52.5186
+longitude = 13.4083
+altitude = 38.0
 [mqtt]
 url = "{broker}"
 client_id = "{CLIENT_ID}"
@@ -112,6 +148,9 @@ resources = [
     {{ resource = 17, value = "/since" }},
 ]
 {orders}"#,
+        version = plan.version,
+        test = plan.test_object(),
+        nat_idle = plan.nat_idle,
         broker = broker.url(),
         orders = orders(),
     )

@@ -3,9 +3,12 @@
 //! Ignored by a plain `cargo test`; `scripts/test` builds the Leshan server, names its jar in `LESHAN_JAR` and runs these in a
 //! network namespace of their own. Nothing here sleeps: every step waits, within a limit, for a line that a peer prints.
 
+mod blocks;
 mod house;
+mod observing;
 mod operations;
 mod peers;
+mod servers;
 mod table;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Every operation in every format that Leshan offers, row by row of `leshan/operations.tsv`.
 
-use crate::house::House;
+use crate::house::{House, Plan};
 use crate::peers::leshan::Leshan;
 use crate::peers::nbgate::VirtualModem;
 use crate::peers::tshark::{Capture, Captured};
@@ -30,11 +30,12 @@ fn operations_over_a_virtual_modem_under_1_1() {
     run("1.1", Some(VirtualModem::on_pty()));
 }
 
-fn run(version: &str, modem: Option<VirtualModem>) {
+fn run(version: &'static str, modem: Option<VirtualModem>) {
     let leshan = Leshan::start();
     let capture = Capture::start(leshan.port());
-    let mut house = House::start(leshan, version, modem);
-    let spoiled = table::run(&mut house, version, "operations.tsv");
+    let plan = Plan { modem, ..Plan::new(version, &leshan) };
+    let mut house = House::start(leshan, plan);
+    let spoiled = table::run(&mut house, "operations.tsv");
     house.stop();
     expect_no_fault(&capture.stop(), spoiled);
 }

@@ -4,8 +4,12 @@
 //! more of the request, as JSON · formats to ask in, one after the other · response code · what must be seen then, as JSON.
 //! `MANY` are the formats that hold several values, `ANY` those and text. `-` stands for an empty column, a line that starts with `#` for nothing.
 //!
-//! Asked may be any command of the Leshan peer, and `update` for a partial write. What was written is read back. A request
-//! with `values` instead of `value` takes another of them with each format, so that each is seen to work.
+//! Asked may be any command of the Leshan peer, and `update` for a partial write. What was written is read back: over kernel
+//! UDP in every format that fits, over a modem in one. A request with `values` or `instances` takes another of them with
+//! each format, so that each is seen to work. `{test}` in a path is the test object of the version.
+//!
+//! What must be seen: at a path its value (`null`: none), in a field of the answer this, a message on MQTT (`mqtt`), a link
+//! in a registration update (`listed`, `gone`).
 
 use std::fs;
 use std::path::Path;
@@ -13,10 +17,10 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::house::House;
-use crate::peers::leshan::value;
+use crate::peers::leshan::{has_link, value};
 
 /// A line of a table.
-pub struct Row {
+struct Row {
     line: usize,
     ids: String,
     version: String,
@@ -42,6 +46,11 @@ const FORMATS: [(&str, u16); 10] = [
     ("JSON", 11543),
 ];
 
+fn number_of(format: &str) -> u16 {
+    let known = FORMATS.iter().find(|(name, _)| *name == format);
+    known.unwrap_or_else(|| panic!("what format is {format}?")).1
+}
+
 /// Formats that hold more than one value, of each version; `MANY` in a table.
 fn many(version: &str) -> &'static [&'static str] {
     match version {
@@ -51,9 +60,10 @@ fn many(version: &str) -> &'static [&'static str] {
 }
 
 /// Reads a table out of `tests/interop/leshan`; a line that does not read is the test's own fault.
-pub fn rows(table: &str) -> Vec<Row> {
+fn rows(table: &str, test_object: u16) -> Vec<Row> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/leshan").join(table);
     let table = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let table = table.replace("{test}", &test_object.to_string());
     let lines = table.lines().zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     lines.map(|(line, number)| row(line, number)).collect()
 }
@@ -82,10 +92,14 @@ fn row(line: &str, number: usize) -> Row {
 
 /// Runs the rows of this version in their order, to the end; fails with a list of all that came out otherwise.
 /// Gives the number of requests whose payload was spoiled on purpose.
-pub fn run(house: &mut House, version: &str, table: &str) -> usize {
+pub fn run(house: &mut House, table: &str) -> usize {
+    let version = house.plan.version;
     let (mut asked, mut spoiled) = (0, 0);
     let mut faults = vec![];
-    for row in rows(table).iter().filter(|row| row.version == "both" || row.version == version) {
+    for row in rows(table, house.plan.test_object())
+        .iter()
+        .filter(|row| row.version == "both" || row.version == version)
+    {
         for (turn, format) in row.formats(version).into_iter().enumerate() {
             asked += 1;
             spoiled +=
@@ -108,17 +122,12 @@ impl Row {
             "ANY" => [&["TEXT"], many(version)].concat(),
             name => vec![name],
         });
-        let number = |name| {
-            let known = FORMATS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-            assert!(known.is_some() || name == "-", "line {}: what format is {name}?", self.line);
-            known
-        };
-        names.map(number).collect()
+        names.map(|name| (name != "-").then(|| number_of(name))).collect()
     }
 
     /// One request.
     fn run(&self, house: &mut House, format: Option<u16>, turn: usize) -> Result<(), String> {
-        let mark = house.orders.mark();
+        let marks = Marks { orders: house.orders.mark(), events: house.leshan.mark() };
         let (command, request) = self.request(format, turn);
         let answer = house.ask(command, &self.path, Value::Object(request.clone()));
         let told = || format!("{command} {} {}: {answer}", self.path, Value::Object(request.clone()));
@@ -133,17 +142,19 @@ impl Row {
             return Err(format!("in another format than asked: {}", told()));
         }
         let reads_back = command == "write" && self.code == "2.04" && !request.contains_key("payload");
-        self.check(house, &answer, mark).map_err(|fault| format!("{fault} in {}", told()))?;
+        self.check(house, &answer, &marks).map_err(|fault| format!("{fault} in {}", told()))?;
         if let (true, Some(written)) = (reads_back, request.get("value")) {
-            self.read_back(house, written).map_err(|fault| format!("{fault} after {}", told()))?;
+            read_back(house, &self.path, written).map_err(|fault| format!("{fault} after {}", told()))?;
         }
         Ok(())
     }
 
     fn request(&self, format: Option<u16>, turn: usize) -> (&str, Map<String, Value>) {
         let mut request = self.with.clone();
-        if let Some(Value::Array(values)) = request.remove("values") {
-            request.insert("value".to_owned(), values[turn % values.len()].clone());
+        for (many, one) in [("values", "value"), ("instances", "instance")] {
+            if let Some(Value::Array(values)) = request.remove(many) {
+                request.insert(one.to_owned(), values[turn % values.len()].clone());
+            }
         }
         if let Some(number) = format {
             request.insert("format".to_owned(), json!(number));
@@ -156,10 +167,15 @@ impl Row {
     }
 
     /// What the last column says.
-    fn check(&self, house: &mut House, answer: &Value, mark: usize) -> Result<(), String> {
+    fn check(&self, house: &mut House, answer: &Value, marks: &Marks) -> Result<(), String> {
         for (key, expected) in &self.shows {
             let fits = match key.as_str() {
-                "mqtt" => house.orders.hears(expected.as_str().unwrap_or_default(), mark),
+                "mqtt" => house.orders.hears(expected.as_str().unwrap_or_default(), marks.orders),
+                "listed" | "gone" => {
+                    let link = expected.as_str().unwrap_or_default();
+                    let fits = |told: &Value| has_link(told, link) == (key == "listed");
+                    house.leshan.hears("updated", marks.events, fits)
+                }
                 path if path.starts_with('/') => shows(answer, path, expected),
                 field => answer[field] == *expected,
             };
@@ -169,20 +185,34 @@ impl Row {
         }
         Ok(())
     }
+}
 
-    /// What was written is what is read.
-    fn read_back(&self, house: &mut House, written: &Value) -> Result<(), String> {
-        let above = self.path.rsplitn(2, '/').last().unwrap_or_default();
-        // A resource instance is read with its resource, which every version can.
-        let path = if self.path.matches('/').count() == 4 { above } else { &self.path };
-        let read = house.ask("read", path, json!({ "format": "TLV" }));
-        let mut expected = vec![];
-        flatten(&self.path, written, &mut expected);
-        match expected.iter().find(|(path, value)| !shows(&read, path, value)) {
-            Some((path, value)) => Err(format!("{path} is not {value} but {read}")),
-            None => Ok(()),
+/// How far the story had come before a request.
+struct Marks {
+    orders: usize,
+    events: usize,
+}
+
+/// What was written is what is read.
+fn read_back(house: &mut House, path: &str, written: &Value) -> Result<(), String> {
+    let mut expected = vec![];
+    flatten(path, written, &mut expected);
+    // A resource instance is read with its resource, which every version can.
+    let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
+    let at = if path.matches('/').count() == 4 { above } else { path };
+    let formats: &[&str] = match (&house.plan.modem, written) {
+        (Some(_), _) => &["TLV"],
+        (None, Value::Object(_)) => many(house.plan.version),
+        (None, _) if at != path => many(house.plan.version),
+        (None, _) => &[&["TEXT"], many(house.plan.version)].concat(),
+    };
+    for format in formats {
+        let read = house.ask("read", at, json!({ "format": number_of(format) }));
+        if let Some((path, value)) = expected.iter().find(|(path, value)| !shows(&read, path, value)) {
+            return Err(format!("{path} is not {value} in {format} but {read}"));
         }
     }
+    Ok(())
 }
 
 /// `{"5700": 1, "6": {"0": 2}}` at `/3303/0` is `/3303/0/5700` = 1 and `/3303/0/6/0` = 2.

@@ -21,12 +21,19 @@ pub struct Leshan {
 impl Leshan {
     /// Starts a server with the project's own object registry.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Leshan::start`], with settings of its CoAP stack (`COAP.MAX_RESOURCE_BODY_SIZE=65536`).
+    pub fn start_with(settings: &[&str]) -> Self {
         let jar =
             std::env::var("LESHAN_JAR").expect("LESHAN_JAR names the server's jar; scripts/test sets it");
         let registry = Path::new(env!("CARGO_MANIFEST_DIR")).join("registry");
         let mut java = Command::new("java");
         // Small and quick to start; the compiler's last effort does not pay in a few seconds.
-        java.args(["-Xmx48m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", &jar]).arg(registry);
+        java.args(["-Xmx48m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", &jar])
+            .arg(registry)
+            .args(settings);
         let process = Process::start("leshan", &mut java);
         let ready = process.wait_for("ready", 0, PATIENCE, |line| event(line, "ready"));
         let uri = ready["coap"].as_str().expect("ready tells the URI").to_owned();
@@ -52,6 +59,16 @@ impl Leshan {
     /// The first event of this name, from `mark` on, that `fits`.
     pub fn event(&self, name: &str, mark: usize, fits: impl Fn(&Value) -> bool) -> Value {
         self.process.wait_for(name, mark, 2 * ANSWER, |line| event(line, name).filter(&fits))
+    }
+
+    /// Whether it tells of nothing for so long.
+    pub fn is_silent(&self, time: Duration) -> bool {
+        self.process.hear(self.mark(), time, parse).is_none()
+    }
+
+    /// Whether such an event comes.
+    pub fn hears(&self, name: &str, mark: usize, fits: impl Fn(&Value) -> bool) -> bool {
+        self.process.hear(mark, PATIENCE, |line| event(line, name).filter(&fits)).is_some()
     }
 
     /// Sends a request to the client `ep` and waits for the answer: `read`, `observe`, `write`, … with more fields.
