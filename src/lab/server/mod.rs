@@ -424,6 +424,7 @@ impl Server {
             coap::Event::Pong { .. }
             | coap::Event::ObservationStarted { .. }
             | coap::Event::ObservationEnded { .. }
+            | coap::Event::ObservationRejected { .. }
             | coap::Event::NotificationDelivered { .. }
             | coap::Event::NotificationFailed { .. } => {}
         }

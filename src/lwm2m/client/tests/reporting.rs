@@ -240,7 +240,7 @@ fn rejected_notification_ends_with_its_observation_obs_07() {
         let Notified { notification, observation, .. } = bench.notified.remove(0);
         bench.observations.remove(&observation);
         let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
-        let ended = CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected };
+        let ended = CoapEvent::ObservationRejected { id: observation };
         let events = if failure_first { [failed, ended] } else { [ended, failed] };
         for event in events {
             bench.client.handle_event(event, bench.now);
@@ -262,9 +262,7 @@ fn rejection_by_a_server_that_lost_its_memory_leads_back_to_a_registration() {
     bench.observations.remove(&observation);
     let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
     bench.client.handle_event(failed, bench.now);
-    bench
-        .client
-        .handle_event(CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected }, bench.now);
+    bench.client.handle_event(CoapEvent::ObservationRejected { id: observation }, bench.now);
     bench.drain();
     bench.answer(Response::new(Code::NOT_FOUND));
     let register = bench.grant();
