@@ -15,6 +15,8 @@ impl Code {
     pub const CHANGED: Self = Self::new(2, 4);
     /// 2.05 Content
     pub const CONTENT: Self = Self::new(2, 5);
+    /// 2.31 Continue
+    pub const CONTINUE: Self = Self::new(2, 31);
     /// 4.00 Bad Request
     pub const BAD_REQUEST: Self = Self::new(4, 0);
     /// 4.01 Unauthorized
@@ -29,6 +31,8 @@ impl Code {
     pub const METHOD_NOT_ALLOWED: Self = Self::new(4, 5);
     /// 4.06 Not Acceptable
     pub const NOT_ACCEPTABLE: Self = Self::new(4, 6);
+    /// 4.08 Request Entity Incomplete
+    pub const REQUEST_ENTITY_INCOMPLETE: Self = Self::new(4, 8);
     /// 4.13 Request Entity Too Large
     pub const REQUEST_ENTITY_TOO_LARGE: Self = Self::new(4, 13);
     /// 4.15 Unsupported Content-Format
@@ -81,6 +85,13 @@ pub enum Method {
     Patch,
     /// 0.07
     Ipatch,
+}
+
+impl Method {
+    /// Asks for something and changes nothing (RFC 7252 §5.1, RFC 8132 §2).
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Fetch)
+    }
 }
 
 /// A Content-Format number (RFC 7252 §12.3), kept plain: coap-lite does not know them all.
