@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nbgate::clock::{Deadline, UnixTime};
+use nbgate::coap::Code;
 use nbgate::config;
 use nbgate::gateway::core::Core;
 use nbgate::gateway::io::{Input, Output};
@@ -122,4 +123,30 @@ fn observe_values_start_from_the_wall_clock() {
     // 2.05 with a token of four octets; its first option is Observe, number 6, three octets long.
     let content = bench.sent.iter().find(|octets| octets[1] == 0x45).unwrap();
     assert_eq!(content[8..12], [0x63, 0x55, 0xb9, 0x01]);
+}
+
+#[test]
+fn a_server_that_disables_us_hears_nothing_and_is_not_heard_until_we_register_again() {
+    // DER-02, EX-05, COAP-27
+    let mut bench = Bench::new(Host::default());
+    bench.registered();
+    bench.ask("write /1/0/5 20");
+    let disabled = bench.now;
+    assert_eq!(bench.ask("execute /1/0/4").code, Code::CHANGED);
+    bench.until(|event| matches!(event, Event::Deregistered { .. }).then_some(()));
+    bench.exchange();
+    let sent = bench.sent.len();
+    // A Confirmable GET of /3/0, and a ping.
+    for datagram in [vec![0x41, 0x01, 0x12, 0x34, 0xa1, 0xb1, b'3', 0x01, b'0'], vec![0x40, 0x00, 0x12, 0x35]]
+    {
+        let peer = Peer(SERVER.parse().unwrap());
+        bench.core.handle(Input::Datagram(Datagram { peer, payload: datagram }), bench.now);
+        bench.exchange();
+    }
+    assert_eq!(bench.sent.len(), sent);
+    bench.registered();
+    assert_eq!(bench.now - disabled, Duration::from_secs(20));
+    assert_eq!(bench.sent.len(), sent + 1, "silence up to the Register");
+    // It is heard again.
+    assert!(bench.ask("read /3/0/16").code.is_success());
 }
