@@ -85,6 +85,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         },
         modem: modem::Options::default(),
         server: server::Settings::default(),
+        opening: false,
         broker: broker::Settings::default(),
         broker_away: None,
         gateway: gateway_settings()?,

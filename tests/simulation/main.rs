@@ -2,6 +2,8 @@
 #![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod onenet;
+
 use std::time::Duration;
 
 use nbgate::config;
@@ -33,6 +35,7 @@ fn options(seed: u64) -> Options {
         cell: cell::Options::default(),
         modem: modem::Options::default(),
         server: server::Settings::default(),
+        opening: false,
         broker: broker::Settings::default(),
         broker_away: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,

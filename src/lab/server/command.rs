@@ -1,5 +1,7 @@
 //! What an operator may ask of a client, as values and as one line of text.
 
+use std::fmt;
+
 use crate::coap::{Method, Request};
 use crate::lwm2m::codecs::{self, CodecError, Format};
 use crate::lwm2m::model::Model;
@@ -32,10 +34,12 @@ pub enum Command {
         /// Arguments, possibly empty.
         arguments: String,
     },
-    /// Observe in TLV; one observation for each path.
+    /// Observe; one observation for each path. Without a format, TLV.
     Observe {
         /// Object, instance, resource or resource instance.
         path: Path,
+        /// Accept.
+        format: Option<Format>,
     },
     /// Discover.
     Discover {
@@ -93,7 +97,7 @@ pub const HELP: &str = "\
 read     [ENDPOINT] PATH [text|opaque|tlv]
 write    [ENDPOINT] PATH [text:|opaque:|tlv:] VALUE   or several: ID=VALUE ID=VALUE
 execute  [ENDPOINT] PATH [ARGUMENTS]
-observe  [ENDPOINT] PATH
+observe  [ENDPOINT] PATH [opaque|text|tlv]
 discover [ENDPOINT] PATH
 cancel   [ENDPOINT] PATH [active]                   passive: the next notification gets RST
 ENDPOINT may be left out while only one is registered.";
@@ -110,6 +114,25 @@ impl std::str::FromStr for Order {
         let (path, rest) = word(rest);
         let command = command(verb, path, rest)?;
         Ok(Self { endpoint: endpoint.map(str::to_owned), command })
+    }
+}
+
+impl fmt::Display for Command {
+    /// As a line of [`HELP`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, path) = (self.verb(), self.path());
+        write!(f, "{verb} {path}")?;
+        match self {
+            Self::Read { format: Some(format), .. } | Self::Observe { format: Some(format), .. } => {
+                write!(f, " {}", name(*format))
+            }
+            Self::Write { values, format: Some(format), .. } => write!(f, " {}: {values}", name(*format)),
+            Self::Write { values: text, .. } | Self::Execute { arguments: text, .. } if !text.is_empty() => {
+                write!(f, " {text}")
+            }
+            Self::Cancel { active: true, .. } => f.write_str(" active"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -152,27 +175,34 @@ fn command(verb: &str, path: &str, rest: &str) -> Result<Command, OrderError> {
         },
         "observe" => {
             depth("observe", 1..=4, "one to four numbers")?;
-            nothing_more().map(|()| Command::Observe { path })
+            read_format(rest).map(|format| Command::Observe { path, format })
         }
         _ => {
             depth("read", 1..=4, "one to four numbers")?;
-            match (rest, format(rest)) {
-                ("", _) => Ok(Command::Read { path, format: None }),
-                (_, Some(format)) => Ok(Command::Read { path, format: Some(format) }),
-                (other, None) => Err(OrderError::Word(other.to_owned())),
-            }
+            read_format(rest).map(|format| Command::Read { path, format })
         }
     }
 }
 
 impl Command {
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::Write { .. } => "write",
+            Self::Execute { .. } => "execute",
+            Self::Observe { .. } => "observe",
+            Self::Discover { .. } => "discover",
+            Self::Cancel { .. } => "cancel",
+        }
+    }
+
     /// The path that it is about.
     pub const fn path(&self) -> Path {
         match self {
             Self::Read { path, .. }
             | Self::Write { path, .. }
             | Self::Execute { path, .. }
-            | Self::Observe { path }
+            | Self::Observe { path, .. }
             | Self::Discover { path }
             | Self::Cancel { path, .. } => *path,
         }
@@ -189,7 +219,10 @@ impl Command {
                 let default = (path.depth() < 3).then_some(Format::Tlv);
                 Request { accept: format.or(default).map(Format::number), ..get }
             }
-            Self::Observe { .. } => Request { observe: Some(0), accept: Some(Format::Tlv.number()), ..get },
+            Self::Observe { format, .. } => {
+                let accept = Some(format.unwrap_or(Format::Tlv).number());
+                Request { observe: Some(0), accept, ..get }
+            }
             Self::Cancel { .. } => Request { observe: Some(1), accept: Some(Format::Tlv.number()), ..get },
             Self::Discover { .. } => Request { accept: Some(Format::Link.number()), ..get },
             Self::Execute { arguments, .. } => Request {
@@ -258,13 +291,25 @@ fn word(text: &str) -> (&str, &str) {
     (first, rest.trim_start())
 }
 
-fn format(word: &str) -> Option<Format> {
-    match word {
-        "text" => Some(Format::Text),
-        "opaque" => Some(Format::Opaque),
-        "tlv" => Some(Format::Tlv),
-        _ => None,
+/// The name of a format, or nothing.
+fn read_format(word: &str) -> Result<Option<Format>, OrderError> {
+    match (word, format(word)) {
+        ("", _) => Ok(None),
+        (_, Some(format)) => Ok(Some(format)),
+        (other, None) => Err(OrderError::Word(other.to_owned())),
     }
+}
+
+/// Formats of values, by the names that they have here.
+const FORMATS: [(&str, Format); 3] =
+    [("text", Format::Text), ("opaque", Format::Opaque), ("tlv", Format::Tlv)];
+
+fn format(word: &str) -> Option<Format> {
+    FORMATS.iter().find(|(name, _)| *name == word).map(|(_, format)| *format)
+}
+
+fn name(format: Format) -> &'static str {
+    FORMATS.iter().find(|(_, other)| *other == format).map_or("link", |(name, _)| name)
 }
 
 #[cfg(test)]
@@ -292,6 +337,24 @@ mod tests {
         assert!(
             matches!(order("execute /3/0/4 5").command, Command::Execute { arguments, .. } if arguments == "5")
         );
+    }
+
+    #[test]
+    fn a_command_is_written_as_the_line_that_it_was_read_from() {
+        for line in [
+            "read /3/0/9",
+            "read /3303 tlv",
+            "write /3416/0/1 40",
+            "write /3306/0 tlv: 5850=1 5851=50",
+            "execute /3/0/4",
+            "execute /3/0/4 0='x'",
+            "observe /3303/0 text",
+            "discover /3",
+            "cancel /3303 active",
+            "cancel /3303",
+        ] {
+            assert_eq!(order(line).command.to_string(), line);
+        }
     }
 
     #[test]

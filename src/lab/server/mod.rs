@@ -12,13 +12,15 @@
 //! ```
 
 mod command;
+mod opening;
 mod register;
 mod registration;
 #[cfg(test)]
 mod tests;
 
 pub use command::{Command, HELP, Order, OrderError};
-pub use register::Refusal;
+pub use opening::{ANSWER_WITHIN, End, Opening, Step};
+pub use register::{Refusal, Rules};
 pub use registration::{Reading, Registration};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -54,11 +56,28 @@ pub struct Settings {
     pub observe: bool,
     /// Wait this long after a Register before the first Observe, so that the client has its answer.
     pub observe_after: Duration,
+    /// What is demanded of a Register, or let pass.
+    pub rules: Rules,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { params: coap::Params::nbiot(), observe: true, observe_after: Duration::from_millis(500) }
+        Self {
+            params: coap::Params::nbiot(),
+            observe: true,
+            observe_after: Duration::from_millis(500),
+            rules: Rules::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// As OneNET behaves, as far as a Register and the requests after it show: see [`Opening`], which its owner plays.
+    pub fn for_onenet(self) -> Self {
+        let rules = Rules { version_optional: true, imei_and_imsi: true };
+        // The widest that there is: the burst does not wait for answers.
+        let params = self.params.with_nstart(coap::MAX_NSTART).unwrap_or(self.params);
+        Self { params, observe: false, rules, ..self }
     }
 }
 
@@ -147,10 +166,21 @@ pub enum Event {
 pub struct Answer {
     /// The code.
     pub code: Code,
+    /// Format of its payload.
+    pub content_format: Option<u16>,
+    /// To an Observe: notifications follow.
+    pub observes: bool,
     /// Values of a Read or Observe.
     pub values: Vec<Reading>,
     /// Links of a Discover.
     pub links: Vec<Link>,
+}
+
+impl Answer {
+    /// One without a payload.
+    pub const fn bare(code: Code) -> Self {
+        Self { code, content_format: None, observes: false, values: vec![], links: vec![] }
+    }
 }
 
 /// Why a command has no answer.
@@ -341,7 +371,7 @@ impl Server {
             _ => {}
         }
         if let Command::Cancel { active: false, .. } = command {
-            let outcome = Ok(Answer { code: Code::CONTENT, values: vec![], links: vec![] });
+            let outcome = Ok(Answer::bare(Code::CONTENT));
             self.tell(Event::Finished { command: id, endpoint: endpoint.to_owned(), outcome });
             return Ok(());
         }
@@ -394,6 +424,7 @@ impl Server {
             coap::Event::Pong { .. }
             | coap::Event::ObservationStarted { .. }
             | coap::Event::ObservationEnded { .. }
+            | coap::Event::ObservationRejected { .. }
             | coap::Event::NotificationDelivered { .. }
             | coap::Event::NotificationFailed { .. } => {}
         }
@@ -420,7 +451,7 @@ impl Server {
     }
 
     fn register(&mut self, peer: Peer, request: &Request, now: Instant) -> Result<Response, Refusal> {
-        let register = Register::read(request)?;
+        let register = Register::read(request, self.settings.rules)?;
         let endpoint = register.endpoint.clone();
         let again = self.registrations.contains_key(&endpoint);
         if !again && self.registrations.len() >= MAX_REGISTRATIONS {
@@ -526,7 +557,7 @@ impl Server {
             let waits = self.observe_at.contains_key(&registration.endpoint);
             let asked = registration.observations.values().any(|state| matches!(state, Observing::Asked(_)));
             let path = registration.next_wanted().filter(|_| !waits && !asked)?;
-            let command = Command::Observe { path };
+            let command = Command::Observe { path, format: None };
             let request = command.request(&registration.objects.alternate_path, &registration.model).ok()?;
             Some((registration.endpoint.clone(), path, request))
         });
@@ -626,7 +657,11 @@ fn refusal(code: Code, why: &str) -> Refusal {
 }
 
 fn answer(open: &Open, response: &Response, registration: &mut Registration) -> Result<Answer, CommandError> {
-    let mut answer = Answer { code: response.code, values: vec![], links: vec![] };
+    let mut answer = Answer {
+        content_format: response.content_format,
+        observes: open.observe && response.observe.is_some(),
+        ..Answer::bare(response.code)
+    };
     match open.command.as_ref().map(|(_, command)| command) {
         _ if response.code != Code::CONTENT => {}
         Some(Command::Discover { .. }) if response.content_format == Some(Format::Link.number()) => {

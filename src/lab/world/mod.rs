@@ -48,6 +48,8 @@ pub struct Options {
     pub modem: modem::Options,
     /// The server.
     pub server: server::Settings,
+    /// The server plays OneNET's opening after each Register; see [`Report::opening`].
+    pub opening: bool,
     /// The broker.
     pub broker: broker::Settings,
     /// The broker goes down after the first, for the second; `None`: it stays up.

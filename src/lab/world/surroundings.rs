@@ -13,7 +13,7 @@ use crate::lab::broker::{self, Broker};
 use crate::lab::cell::{self, Cell, Network, PortId, Traffic};
 use crate::lab::modem::Modem;
 use crate::lab::sensors::{Player, Reading};
-use crate::lab::server::{Command, Event as ServerEvent, Order, Server};
+use crate::lab::server::{Command, Event as ServerEvent, Opening, Order, Server};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::Value;
 use crate::net::{Datagram, Peer};
@@ -38,6 +38,10 @@ pub(super) struct Surroundings {
     modem: Modem,
     cell: Cell,
     server: Server,
+    /// The server plays OneNET's opening …
+    opens: bool,
+    /// … and this is the last one.
+    opening: Option<Opening>,
     broker: Broker,
     players: Vec<Player>,
     playing: bool,
@@ -82,6 +86,8 @@ impl Surroundings {
             modem: Modem::new(modem, seed.child("virtual modem"), now),
             cell: Cell::new(options.cell.clone(), seed.child("cell")),
             server: Server::new(options.server, seed.child("server")),
+            opens: options.opening,
+            opening: None,
             broker,
             players,
             playing: true,
@@ -214,6 +220,7 @@ impl Surroundings {
         report.arrived = self.arrived;
         report.registrations = self.registrations;
         report.updates = self.updates;
+        report.opening = self.opening.iter().flat_map(Opening::steps).cloned().collect();
         report.orders = self.orders.given;
         report.orders_taken = self.orders.taken;
         if self.deregistrations == 0 {
@@ -267,6 +274,7 @@ impl Surroundings {
             self.server.handle_sent(outgoing.id, now);
         }
         while let Some(event) = self.server.poll_event() {
+            self.open(&event, now);
             self.note(event);
             moved = true;
         }
@@ -275,6 +283,29 @@ impl Surroundings {
             moved = true;
         }
         moved
+    }
+
+    /// Begins or goes on with OneNET's opening.
+    fn open(&mut self, event: &ServerEvent, now: Instant) {
+        match (event, &mut self.opening) {
+            (ServerEvent::Registered { endpoint, .. }, _) => {
+                let registration = self.server.registration(endpoint).filter(|_| self.opens);
+                self.opening = registration.map(Opening::new);
+            }
+            (ServerEvent::Updated { endpoint, objects: true, .. }, Some(opening)) => {
+                self.server
+                    .registration(endpoint)
+                    .into_iter()
+                    .for_each(|registration| opening.go_on(registration.objects()));
+            }
+            _ => {}
+        }
+        let Some(opening) = &mut self.opening else { return };
+        opening.handle_event(event, now);
+        while let Some(order) = opening.next_order() {
+            let id = self.server.command(order, now);
+            opening.asked(id, now);
+        }
     }
 
     fn note(&mut self, event: ServerEvent) {

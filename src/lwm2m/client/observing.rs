@@ -104,6 +104,7 @@ impl Client {
 
     pub(super) fn end_observation(&mut self, id: ObservationId, why: &'static str) -> Option<Target> {
         let (target, samples) = self.reporting.end(id)?;
+        self.doubted.remove(&id);
         self.books.failed(samples);
         if let Some(server) = self.account_of(target.peer).map(|account| account.short_server_id) {
             debug!(server, path = %target.path, why, "observation ended");
@@ -129,12 +130,41 @@ impl Client {
         Some(account)
     }
 
-    /// Ordinarily a server that wants no more of it (OBS-07); but one that lost its memory says the same.
+    /// Ordinarily a server that wants no more of it (OBS-07). But after a silence it may not know us at the address that
+    /// the carrier has given us since: then it sees where we are, and is told the same again, before anything ends.
     pub(super) fn handle_rejection(&mut self, id: ObservationId, now: Instant) {
-        let Some(account) = self.lose_observation(id, Ending::Rejected.as_str(), now) else { return };
+        let Some(peer) = self.reporting.target(id).map(|target| target.peer) else { return };
+        let is_silent = self.is_silent(peer, now);
+        let Some(account) = self.account_of_mut(peer) else { return };
+        if is_silent && account.is_registered() {
+            debug!(server = account.short_server_id, "notification rejected after a silence");
+            account.doubt_address();
+            account.want_contact("notification rejected after a silence");
+            self.doubted.insert(id);
+            return;
+        }
+        self.actions.push_back(Action::ForgetObservation { observation: id });
+        let is_lost = self.lose_observation(id, Ending::Rejected.as_str(), now).is_some();
+        let has_none = self.reporting.of_peer(peer).is_empty();
+        let Some(account) = self.account_of_mut(peer).filter(|_| is_lost) else { return };
+        if has_none {
+            account.note_all_rejected();
+        }
         if account.known_at().is_none_or(|at| now >= at + REJECTION_IS_MEANT) {
             account.want_contact("notification rejected");
         }
+    }
+
+    /// The server has shown that it knows our address: what it rejected before was perhaps only that.
+    pub(super) fn tell_doubted_again(&mut self, peer: Peer) {
+        let Self { doubted, reporting, .. } = self;
+        doubted.retain(|id| {
+            let is_other = reporting.target(*id).is_some_and(|target| target.peer != peer);
+            if !is_other {
+                reporting.retry(*id);
+            }
+            is_other
+        });
     }
 
     pub(super) fn notification_delivered(&mut self, notification: NotificationId, now: Instant) {

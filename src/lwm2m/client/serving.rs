@@ -8,9 +8,10 @@ use super::{Client, Event, unavailable};
 use crate::coap::{self, Code, Ending, RequestId, Response};
 use crate::lwm2m::downlink::{Operation, Transaction, TransactionId};
 use crate::lwm2m::management::{self, Decision};
-use crate::lwm2m::objects::{device, server};
+use crate::lwm2m::objects::{device, server, statistics};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::reporting::Target;
+use crate::lwm2m::value::Value;
 use crate::net::Peer;
 
 /// Transactions that wait for the bridge; further ones are answered 5.03.
@@ -30,7 +31,10 @@ impl Client {
                 self.handle_exchange(exchange, now, |account| account.handle_failure(why, now));
             }
             coap::Event::ObservationStarted { id, request } => self.start_observation(id, request, now),
-            coap::Event::ObservationEnded { id, why: Ending::Rejected } => self.handle_rejection(id, now),
+            coap::Event::ObservationRejected { id } => self.handle_rejection(id, now),
+            coap::Event::ObservationEnded { id, why: why @ Ending::Rejected } => {
+                self.lose_observation(id, why.as_str(), now);
+            }
             coap::Event::ObservationEnded { id, why } => {
                 self.end_observation(id, why.as_str());
             }
@@ -51,9 +55,14 @@ impl Client {
             return self.respond(id, Response::new(Code::UNAUTHORIZED), false);
         };
         let (server, instance) = (account.short_server_id, account.server);
+        if let Some(time) = account.disabled_for(now) {
+            debug!(server, "request of a server that has disabled us");
+            return self.respond(id, unavailable(time), false);
+        }
         let done = account.handle_request(now);
         self.actions.extend(done);
         self.heard.insert(peer, now);
+        self.tell_doubted_again(peer);
         self.refresh_clock(now);
         match management::decide(self.view(instance), request) {
             Decision::Answer(response) => {
@@ -71,9 +80,18 @@ impl Client {
                 self.apply(changes);
                 self.respond(id, Response::new(Code::CHANGED), false);
             }
+            // UPD-12
+            Decision::Run(resource) if self.triggers_a_disabled(resource) => {
+                self.respond(id, Response::new(Code::BAD_REQUEST), false);
+            }
             Decision::Run(resource) => {
                 self.respond(id, Response::new(Code::CHANGED), false);
-                self.run(resource, server);
+                self.run(resource, server, now);
+            }
+            Decision::Delete(instance) => {
+                info!(server, %instance, "instance deleted");
+                self.delete(instance, now);
+                self.respond(id, Response::new(Code::DELETED), false);
             }
             Decision::Transact(operations) => self.transact(id, operations),
         }
@@ -89,13 +107,34 @@ impl Client {
         self.events.push_back(Event::Downlink(Transaction { id, operations }));
     }
 
+    /// An Update is asked for of a server that wants none.
+    fn triggers_a_disabled(&self, resource: Path) -> bool {
+        let is_trigger =
+            (resource.object(), resource.resource()) == (Some(server::ID), Some(server::UPDATE_TRIGGER));
+        let instance = resource.parent();
+        is_trigger
+            && self.accounts.iter().any(|account| Some(account.server) == instance && account.is_disabled())
+    }
+
     /// The work of a native executable resource, after its answer (EX-05).
-    fn run(&mut self, resource: Path, server: u16) {
+    fn run(&mut self, resource: Path, server: u16, now: Instant) {
         match (resource.object(), resource.resource()) {
             (Some(device::ID), Some(device::REBOOT)) => {
                 info!(server, "reboot requested");
                 self.events.push_back(Event::RebootRequested { server });
             }
+            (Some(device::ID), Some(device::RESET_ERRORS)) => self.reset_errors(),
+            (Some(statistics::ID), Some(statistics::START)) => {
+                let period = statistics::INSTANCE.child(statistics::PERIOD);
+                let period = match period.and_then(|path| self.tree.value(path)) {
+                    Some(Value::Integer(seconds)) => {
+                        Duration::from_secs(u64::try_from(*seconds).unwrap_or(0))
+                    }
+                    _ => Duration::ZERO,
+                };
+                self.statistics.start(period, now);
+            }
+            (Some(statistics::ID), Some(statistics::STOP)) => self.statistics.stop(),
             (Some(server::ID), Some(server::UPDATE_TRIGGER)) => {
                 let instance = resource.parent();
                 if let Some(account) =

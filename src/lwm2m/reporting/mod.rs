@@ -377,6 +377,20 @@ impl Reporting {
         Some(target)
     }
 
+    /// A notification that failed need not wait any longer, and is told again.
+    pub fn retry(&mut self, id: ObservationId) {
+        let Some(observation) = self.observations.get_mut(&id) else { return };
+        observation.failures = 0;
+        observation.hold_until = None;
+        observation.changed = true;
+        self.schedule(id);
+    }
+
+    /// What is observed.
+    pub fn target(&self, id: ObservationId) -> Option<Target> {
+        self.observations.get(&id).map(|observation| observation.target)
+    }
+
     /// Observations whose time has come are ready from now on.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = Some(now);

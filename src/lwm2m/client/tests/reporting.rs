@@ -33,7 +33,7 @@ fn errors_start_no_observation_obs_03_obs_04() {
     for path in ["/3303", "/0/1", "/3/0/4", "/"] {
         bench.send(CoapRequest { observe: Some(0), ..request(Method::Get, path) });
     }
-    bench.send(CoapRequest { observe: Some(0), accept: Some(110), ..request(Method::Get, "/3/0") });
+    bench.send(CoapRequest { observe: Some(0), accept: Some(60), ..request(Method::Get, "/3/0") });
     bench.send(CoapRequest { observe: Some(0), accept: Some(40), ..request(Method::Get, "/3/0") });
     assert!(bench.observations.is_empty());
 }
@@ -226,7 +226,7 @@ fn rejected_notification_ends_with_its_observation_obs_07() {
         let Notified { notification, observation, .. } = bench.notified.remove(0);
         bench.observations.remove(&observation);
         let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
-        let ended = CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected };
+        let ended = CoapEvent::ObservationRejected { id: observation };
         let events = if failure_first { [failed, ended] } else { [ended, failed] };
         for event in events {
             bench.client.handle_event(event, bench.now);
@@ -248,9 +248,7 @@ fn rejection_by_a_server_that_lost_its_memory_leads_back_to_a_registration() {
     bench.observations.remove(&observation);
     let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
     bench.client.handle_event(failed, bench.now);
-    bench
-        .client
-        .handle_event(CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected }, bench.now);
+    bench.client.handle_event(CoapEvent::ObservationRejected { id: observation }, bench.now);
     bench.drain();
     bench.answer(Response::new(Code::NOT_FOUND));
     let register = bench.grant();
