@@ -4,6 +4,7 @@
 //! Puts the parts together (`registration`, `management`, `reporting`, `books`, the tree) and holds no rule of theirs.
 
 mod accounts;
+mod attributes;
 mod contents;
 mod observing;
 mod serving;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::attributes::{Defaults, Written};
 use super::books::{self, Books};
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::held::Held;
@@ -53,6 +55,10 @@ pub struct Client {
     /// What link and host told last.
     facts: (LinkFacts, HostFacts),
     reporting: Reporting,
+    /// What servers have written about notifications, by their instances of object 1.
+    attributes: BTreeMap<Path, Written>,
+    /// The servers' default periods as they are in force.
+    defaults: BTreeMap<Path, Defaults>,
     accounts: Vec<Account>,
     /// Responses and what goes with them, in order; as many as the endpoint has open requests.
     actions: VecDeque<Action>,
@@ -129,6 +135,8 @@ impl Client {
             statistics: Statistics::default(),
             facts: <(LinkFacts, HostFacts)>::default(),
             reporting: Reporting::new(seed),
+            attributes: BTreeMap::new(),
+            defaults: BTreeMap::new(),
             accounts,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -300,7 +308,7 @@ impl Client {
             location: account.location(),
             updated: account.updated(),
             expires: account.expires(),
-            observations: account.peer().map_or(0, |peer| self.reporting.of_peer(peer).len()),
+            observations: account.peer().map_or(0, |peer| self.reporting.count_of(peer)),
         })
     }
 
@@ -319,8 +327,12 @@ impl Client {
         &self.tree
     }
 
-    fn view(&self) -> View<'_> {
-        View { tree: &self.tree, model: &self.model, access: &self.access, held: &self.held }
+    /// What the server with this instance of object 1 sees.
+    fn view(&self, server: Path) -> View<'_> {
+        /// Most servers write no attributes.
+        static NONE: Written = Written::new();
+        let attributes = self.attributes.get(&server).unwrap_or(&NONE);
+        View { tree: &self.tree, model: &self.model, access: &self.access, held: &self.held, attributes }
     }
 
     fn respond(&mut self, request: RequestId, response: Response, accept_observation: bool) {

@@ -1,8 +1,9 @@
 //! What a server's request asks of the tree (LwM2M Core 1.1.1 §6.3): which operation it is and what comes of it.
 //!
 //! Decides and reads; changing the tree, starting observations and asking the bridge are the client's business.
-//! Write-Attributes and the composite operations are recognised and refused.
+//! The composite operations are recognised and refused.
 
+mod attributes;
 mod create;
 mod delete;
 mod discover;
@@ -12,6 +13,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attributes::{Attributes, Written};
 use super::codecs::Format;
 use super::downlink::Operation;
 use super::held::Held;
@@ -47,6 +49,8 @@ pub struct View<'a> {
     pub access: &'a AccessTable,
     /// Which objects belong to the servers alone.
     pub held: &'a Held,
+    /// What the asking server has written about notifications.
+    pub attributes: &'a Written,
 }
 
 /// Whose an object is, and so who answers for its resources.
@@ -73,6 +77,13 @@ pub enum Decision {
         path: Path,
         /// In which format.
         format: Format,
+    },
+    /// The asking server's attributes of the path are these from now on, then 2.04.
+    WriteAttributes {
+        /// Where they stand.
+        path: Path,
+        /// All of them, the earlier ones too.
+        attributes: Attributes,
     },
     /// Native or held resources are set (`None`: taken away), then 2.04.
     Set(Vec<(Path, Option<Content>)>),
@@ -120,12 +131,9 @@ impl View<'_> {
             (Method::Get, _) => self.read(path, request),
             (Method::Post, 1) => self.create(path, request),
             (Method::Delete, _) => self.delete(path),
-            (Method::Put, 1) => Err(Code::METHOD_NOT_ALLOWED),
+            (Method::Put, 1) if has_format => Err(Code::METHOD_NOT_ALLOWED),
             (Method::Put, _) if has_format => self.write(path, Mode::Replace, request),
-            (Method::Put, _) if request.payload.is_empty() => {
-                self.expect_present(path)?;
-                Err(Code::NOT_IMPLEMENTED)
-            }
+            (Method::Put, _) if request.payload.is_empty() => self.write_attributes(path, request),
             (Method::Put, _) => Err(Code::BAD_REQUEST),
             (Method::Post, 2) if has_format => self.write(path, Mode::Partial, request),
             (Method::Post, 2) => {

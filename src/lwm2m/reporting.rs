@@ -66,7 +66,7 @@ pub struct Reporting {
     waiting: BTreeSet<(Instant, ObservationId)>,
     /// Due since the time given, until the endpoint is free for the peer: the longest due first.
     ready: BTreeMap<Peer, BTreeSet<(Instant, ObservationId)>>,
-    periods: BTreeMap<Peer, Periods>,
+    by_peer: BTreeMap<Peer, BTreeSet<ObservationId>>,
     last_notification: u64,
     chance: Rng,
 }
@@ -74,6 +74,7 @@ pub struct Reporting {
 #[derive(Debug)]
 struct Observation {
     target: Target,
+    periods: Periods,
     /// When the last notification left, or the first answer.
     last: Instant,
     /// When the observer last showed that it knows of the observation: by the request, or by an acknowledgement.
@@ -100,17 +101,25 @@ impl Reporting {
             under_way: BTreeMap::new(),
             waiting: BTreeSet::new(),
             ready: BTreeMap::new(),
-            periods: BTreeMap::new(),
+            by_peer: BTreeMap::new(),
             last_notification: 0,
             chance: seed.child("reporting").rng(),
         }
     }
 
     /// An observation starts, its first answer was given at `answered`; `owed`: that answer left something to tell.
-    pub fn start(&mut self, id: ObservationId, target: Target, owed: bool, answered: Instant) {
+    pub fn start(
+        &mut self,
+        id: ObservationId,
+        target: Target,
+        periods: Periods,
+        owed: bool,
+        answered: Instant,
+    ) {
         self.end(id);
         let observation = Observation {
             target,
+            periods,
             last: answered,
             confirmed: answered,
             last_confirmable: answered,
@@ -123,6 +132,7 @@ impl Reporting {
         };
         self.observations.insert(id, observation);
         self.by_path.insert((target.path, id));
+        self.by_peer.entry(target.peer).or_default().insert(id);
         self.schedule(id);
     }
 
@@ -131,6 +141,9 @@ impl Reporting {
         self.unschedule(id);
         let observation = self.observations.remove(&id)?;
         self.by_path.remove(&(observation.target.path, id));
+        if let Some(of_peer) = self.by_peer.get_mut(&observation.target.peer) {
+            of_peer.remove(&id);
+        }
         let samples = observation.under_way.map(|(notification, snapshot)| {
             self.under_way.remove(&notification);
             snapshot.samples
@@ -140,8 +153,21 @@ impl Reporting {
 
     /// The observations of a peer.
     pub fn of_peer(&self, peer: Peer) -> Vec<ObservationId> {
-        let all = self.observations.iter();
-        all.filter(|(_, observation)| observation.target.peer == peer).map(|(id, _)| *id).collect()
+        self.by_peer.get(&peer).into_iter().flatten().copied().collect()
+    }
+
+    /// How many observations a peer has.
+    pub fn count_of(&self, peer: Peer) -> usize {
+        self.by_peer.get(&peer).map_or(0, BTreeSet::len)
+    }
+
+    /// The observations of a peer at and below a path, each with what it observes.
+    pub fn of_peer_under(&self, peer: Peer, under: Path) -> Vec<(ObservationId, Path)> {
+        let at_and_below = self.by_path.range((under, ObservationId(0))..);
+        let at_and_below = at_and_below.take_while(|(at, _)| under.covers(*at)).map(|(at, id)| (*id, *at));
+        let is_of_peer =
+            |id: &ObservationId| self.by_peer.get(&peer).is_some_and(|of_peer| of_peer.contains(id));
+        at_and_below.filter(|(id, _)| is_of_peer(id)).collect()
     }
 
     /// Number of observations, for a bound on it.
@@ -154,12 +180,11 @@ impl Reporting {
         self.observations.is_empty()
     }
 
-    /// A server's periods are these from now on, for running observations too (NTF-19).
-    pub fn set_periods(&mut self, peer: Peer, periods: Periods) {
-        if self.periods.insert(peer, periods) == Some(periods) {
-            return;
-        }
-        for id in self.of_peer(peer) {
+    /// These periods are in force for a running observation from now on (WA-10, NTF-19).
+    pub fn set_periods(&mut self, id: ObservationId, periods: Periods) {
+        let Some(observation) = self.observations.get_mut(&id) else { return };
+        if observation.periods != periods {
+            observation.periods = periods;
             self.schedule(id);
         }
     }
@@ -307,7 +332,7 @@ impl Reporting {
     fn schedule(&mut self, id: ObservationId) {
         self.unschedule(id);
         let Some(observation) = self.observations.get_mut(&id) else { return };
-        let periods = self.periods.get(&observation.target.peer).copied().unwrap_or_default();
+        let periods = observation.periods;
         let due = if observation.under_way.is_some() {
             None
         } else if observation.changed {

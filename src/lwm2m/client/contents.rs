@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::{Client, HostFacts, Refusal};
 use crate::clock::UnixTime;
-use crate::lwm2m::attributes::Periods;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::{self, connectivity, device, location, statistics};
 use crate::lwm2m::path::Path;
@@ -132,6 +131,7 @@ impl Client {
                 None => self.tree.remove(path),
             };
             if is_change {
+                self.forget_attributes(path);
                 self.books.overtake(path);
                 self.reporting.tell(path, self.tree.revision());
             }
@@ -154,6 +154,7 @@ impl Client {
         let below: Vec<_> = self.tree.entries(instance).into_iter().map(|entry| entry.path).collect();
         self.apply(below.into_iter().map(|path| (path, None)).collect());
         self.tree.remove_instance(instance);
+        self.forget_attributes(instance);
         self.held.instance_gone();
         // Who observes the instance is told that it is gone, even if it had no resource.
         self.reporting.tell(instance, self.tree.revision());
@@ -164,15 +165,6 @@ impl Client {
     fn weigh(&mut self, path: Path, after: Option<&Content>) {
         if path.object().is_some_and(|object| self.held.has(object)) {
             self.held.changed(self.tree.content(path), after);
-        }
-    }
-
-    /// The servers' default periods as they are in the tree now.
-    pub(super) fn refresh_periods(&mut self) {
-        for account in &self.accounts {
-            if let Some(peer) = account.peer() {
-                self.reporting.set_periods(peer, Periods::of_server(&self.tree, account.server));
-            }
         }
     }
 

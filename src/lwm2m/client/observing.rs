@@ -20,13 +20,13 @@ impl Client {
     /// The next notification for this peer. To be called only while the endpoint is free for it: the representation
     /// is made now, so that all changes up to now are in it.
     pub fn poll_notification(&mut self, peer: Peer, now: Instant) -> Option<Action> {
-        let is_registered = self.account_of(peer).is_some_and(Account::is_registered);
-        if !self.link_up || self.stop_at.is_some() || !is_registered || self.is_silent(peer, now) {
+        let server = self.account_of(peer).filter(|account| account.is_registered())?.server;
+        if !self.link_up || self.stop_at.is_some() || self.is_silent(peer, now) {
             return None;
         }
         let (id, target) = self.reporting.next_due(peer, now)?;
         self.refresh_clock(now);
-        let response = management::representation(self.view(), target.path, target.format);
+        let response = management::representation(self.view(server), target.path, target.format);
         let is_readable = response.code.is_success();
         let samples = if is_readable { self.books.carry(target.path) } else { vec![] };
         let snapshot = Snapshot { shown: self.tree.revision(), samples };
@@ -65,12 +65,13 @@ impl Client {
         let Some(Starting { target, answered, shown }) = self.starting.remove(&request) else { return };
         let was_owed = self.end_stale_twins(target, now);
         let Some(account) = self.account_of_mut(target.peer) else { return };
-        let server = account.short_server_id;
+        let (server, instance) = (account.short_server_id, account.server);
         // The first answer is not acknowledged: samples that it showed are reported by a notification after it. So is
         // what was lost before, for then neither side can be sure of the other.
         let is_back = account.observed(target.path);
         let is_news = self.tree.changed_since(target.path, shown) || self.books.has_pending(target.path);
-        self.reporting.start(id, target, was_owed || is_back || is_news, answered);
+        let periods = self.periods(instance, target.path);
+        self.reporting.start(id, target, periods, was_owed || is_back || is_news, answered);
         debug!(server, path = %target.path, "observation started");
         self.events.push_back(Event::ObservationStarted { server, path: target.path });
     }

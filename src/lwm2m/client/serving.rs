@@ -50,7 +50,7 @@ impl Client {
             debug!(%peer, "request from a stranger");
             return self.respond(id, Response::new(Code::UNAUTHORIZED), false);
         };
-        let server = account.short_server_id;
+        let (server, instance) = (account.short_server_id, account.server);
         if let Some(time) = account.disabled_for(now) {
             debug!(server, "request of a server that has disabled us");
             return self.respond(id, unavailable(time), false);
@@ -59,13 +59,17 @@ impl Client {
         self.actions.extend(done);
         self.heard.insert(peer, now);
         self.refresh_clock(now);
-        match management::decide(self.view(), request) {
+        match management::decide(self.view(instance), request) {
             Decision::Answer(response) => {
                 debug!(server, method = ?request.method, path = ?request.path, code = %response.code, "request");
                 self.respond(id, response, false);
             }
             Decision::Observe { response, path, format } => {
                 self.answer_observe(id, response, Target { peer, path, format }, now);
+            }
+            Decision::WriteAttributes { path, attributes } => {
+                let code = self.write_attributes(instance, path, attributes);
+                self.respond(id, Response::new(code), false);
             }
             Decision::Set(changes) => {
                 self.apply(changes);

@@ -127,13 +127,11 @@ fn root_and_operations_that_are_not_served_are_refused_dm_02_dl_02() {
         assert_eq!(code(&mut bench, method, "/"), Code::NOT_IMPLEMENTED);
         assert_eq!(code(&mut bench, method, "/3"), Code::METHOD_NOT_ALLOWED);
     }
-    // Create, Delete, Write-Attributes.
+    // Create, Delete.
     assert_eq!(code(&mut bench, Method::Post, "/3416"), Code::METHOD_NOT_ALLOWED);
     assert_eq!(code(&mut bench, Method::Post, "/3303"), Code::NOT_FOUND);
     assert_eq!(code(&mut bench, Method::Delete, LAMP), Code::METHOD_NOT_ALLOWED);
     assert_eq!(code(&mut bench, Method::Delete, "/3416/9"), Code::NOT_FOUND);
-    assert_eq!(code(&mut bench, Method::Put, "/3416/0/3"), Code::NOT_IMPLEMENTED);
-    assert_eq!(code(&mut bench, Method::Put, "/3416/0/77"), Code::NOT_FOUND);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The client against a server and an endpoint that are a few lines each, under a clock that the test moves.
 
+mod attributes;
 mod books;
 mod disabled;
 mod held;
@@ -300,6 +301,11 @@ fn with_body(method: Method, path: &str, format: u16, payload: impl Into<Vec<u8>
 
 fn put(path: &str, text: &str) -> CoapRequest {
     with_body(Method::Put, path, 0, text)
+}
+
+fn write_attributes(path: &str, query: &str) -> CoapRequest {
+    let query = query.split('&').map(str::to_owned).collect();
+    CoapRequest { query, ..request(Method::Put, path) }
 }
 
 fn text(response: &Response) -> String {
