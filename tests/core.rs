@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use nbgate::bridge::message::{AckHandle, Message};
 use nbgate::clock::{Deadline, UnixTime};
 use nbgate::coap::Code;
 use nbgate::config;
@@ -28,18 +29,30 @@ struct Bench {
     now: Instant,
     /// What the core sent.
     sent: Vec<Vec<u8>>,
+    /// Topics that it published to.
+    published: Vec<String>,
 }
 
 impl Bench {
     fn new(host: Host) -> Self {
+        Self::with_mappings(host, "")
+    }
+
+    fn with_mappings(host: Host, mappings: &str) -> Self {
         let text = format!(
             "uplink = \"udp\"\n[lwm2m]\nendpoint = \"gw\"\n[lwm2m.coap]\nprofile = \"lan\"\n\
-             [[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n"
+             [[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{mappings}"
         );
         let now = clock::now();
         let settings = config::parse(&text, host).unwrap().gateway;
         let core = Core::new(settings, Seed::new(1), now);
-        Self { core, server: Server::new(Settings::default(), Seed::new(2)), now, sent: vec![] }
+        Self {
+            core,
+            server: Server::new(Settings::default(), Seed::new(2)),
+            now,
+            sent: vec![],
+            published: vec![],
+        }
     }
 
     /// Runs until the server tells something for which `wanted` gives a value.
@@ -64,7 +77,10 @@ impl Bench {
         let peer = |address: &str| Peer(address.parse::<SocketAddr>().unwrap());
         loop {
             if let Some(output) = self.core.poll() {
-                if let Output::Datagram(outgoing) = output {
+                if let Output::Publish(id, message) = output {
+                    self.published.push(message.topic);
+                    self.core.handle(Input::Published(id), self.now);
+                } else if let Output::Datagram(outgoing) = output {
                     self.core.handle(Input::DatagramSent(outgoing.id), self.now);
                     let payload = outgoing.datagram.payload;
                     self.sent.push(payload.clone());
@@ -149,4 +165,28 @@ fn a_server_that_disables_us_hears_nothing_and_is_not_heard_until_we_register_ag
     assert_eq!(bench.sent.len(), sent + 1, "silence up to the Register");
     // It is heard again.
     assert!(bench.ask("read /3/0/16").code.is_success());
+}
+
+#[test]
+fn an_execute_that_comes_twice_runs_once_and_is_answered_twice_ex_06() {
+    const LAMP: &str = "[[mappings]]\ntopic = \"lamp\"\nobject = 3416\nresource = 3\ninstance = 0\n\
+                        [[mappings]]\nobject = 3416\nresource = 16\ninstance = 0\n\
+                        command = { topic = \"lamp/reset\", payload = \"{value}\" }\n";
+    let mut bench = Bench::with_mappings(Host::default(), LAMP);
+    bench.registered();
+    bench.core.handle(Input::BrokerConnected, bench.now);
+    let message = Message { topic: "lamp".into(), payload: b"20".to_vec(), retain: false };
+    let acknowledgement = AckHandle { session: 1, packet_id: 1 };
+    bench.core.handle(Input::Message { message, acknowledgement }, bench.now);
+    bench.exchange();
+    // CON POST /3416/0/16, Message ID 0x7777, without a token.
+    let execute = [&[0x40, 0x02, 0x77, 0x77, 0xb4][..], b"3416\x010\x0216"].concat();
+    for _ in 0..2 {
+        let peer = Peer(SERVER.parse::<SocketAddr>().unwrap());
+        bench.core.handle(Input::Datagram(Datagram { peer, payload: execute.clone() }), bench.now);
+        bench.exchange();
+    }
+    let changed = [0x60, 0x44, 0x77, 0x77];
+    assert_eq!(bench.sent.iter().filter(|sent| **sent == changed).count(), 2);
+    assert_eq!(bench.published, ["lamp/reset"]);
 }
