@@ -10,7 +10,7 @@ mod observing;
 mod serving;
 mod types;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,10 +29,10 @@ use super::objects::statistics::Statistics;
 use super::objects::{security, server, statistics};
 use super::path::Path;
 use super::registration::Account;
-use super::reporting::{Reporting, Target};
+use super::reporting::{Numbers, Reporting, Target};
 use super::tree::{Revision, Tree};
 use crate::clock::{Deadline, UnixTime};
-use crate::coap::{Action, Code, RequestId, Response};
+use crate::coap::{Action, Code, ObservationId, RequestId, Response};
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
 use accounts::facts;
@@ -70,6 +70,8 @@ pub struct Client {
     last_transaction: u64,
     last_exchange: u64,
     gathering_until: Option<Instant>,
+    /// Rejected at a time when the server may not have known our address; told again after an Update.
+    doubted: BTreeSet<ObservationId>,
     /// When a server last gave a sign of life.
     heard: BTreeMap<Peer, Instant>,
     link_up: bool,
@@ -97,6 +99,8 @@ struct Starting {
     answered: Instant,
     /// The first answer showed the tree as of this change.
     shown: Revision,
+    /// And these numbers, where numbers can have limits.
+    numbers: Numbers,
 }
 
 impl Client {
@@ -146,6 +150,7 @@ impl Client {
             last_transaction: 0,
             last_exchange: 0,
             gathering_until: None,
+            doubted: BTreeSet::new(),
             heard: BTreeMap::new(),
             link_up: false,
             opening,

@@ -51,6 +51,19 @@ enum Purpose {
     Show,
 }
 
+/// What we know of our address, as the server's observations go. Behind a NAT a server may take our Update at a new
+/// address, and yet keep to the old one where it observes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Nothing speaks against it.
+    Known,
+    /// There was a silence, and since then the server has neither acknowledged a notification nor observed anything.
+    Doubted,
+    /// In such doubt the server rejected all that it observed: to it the address is another one, and it will hardly
+    /// observe again before we register anew.
+    Changed,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// `None`: try as soon as the link is up.
@@ -103,6 +116,7 @@ pub struct Account {
     disable_until: Option<Instant>,
     /// When the server last asked us something or answered with success.
     known_at: Option<Instant>,
+    trust: Trust,
     /// What the server may want to observe again.
     lost: Lost,
     chance: Rng,
@@ -133,6 +147,7 @@ impl Account {
             wanted: None,
             disable_until: None,
             known_at: None,
+            trust: Trust::Known,
             lost,
             chance,
         }
@@ -245,6 +260,18 @@ impl Account {
         self.wanted.get_or_insert((why, Purpose::Show));
     }
 
+    /// The carrier may have given us another address.
+    pub fn doubt_address(&mut self) {
+        self.trust = Trust::Doubted;
+    }
+
+    /// The server has rejected the last that it observed.
+    pub fn note_all_rejected(&mut self) {
+        if self.trust == Trust::Doubted {
+            self.trust = Trust::Changed;
+        }
+    }
+
     /// An observation of the server ended, and it may want it back.
     pub fn lost(&mut self, path: Path, now: Instant) {
         self.lost.lose(path, now);
@@ -252,11 +279,13 @@ impl Account {
 
     /// The server observes this path from now on. True if an observation of it was lost before.
     pub fn observed(&mut self, path: Path) -> bool {
+        self.trust = Trust::Known;
         self.lost.regain(path)
     }
 
     /// The server acknowledged a notification.
     pub const fn note_acknowledgement(&mut self) {
+        self.trust = Trust::Known;
         self.lost.note_acknowledgement();
     }
 
@@ -370,7 +399,7 @@ impl Account {
         let open = || Open { exchange, since: now, announces: Announced::of(facts) };
         let (step, request) = match &self.state {
             State::Idle { not_before } if not_before.is_some_and(|at| at > now) => return None,
-            State::Registered { registration } if registration.expires() > now => {
+            State::Registered { registration } if registration.expires() > now && !self.is_estranged(now) => {
                 let (why, purpose) = self.update_reason(registration, facts, now)?;
                 let open = open();
                 let request = registration.update_request(&open.announces, links);
@@ -381,6 +410,7 @@ impl Account {
             State::Idle { .. } | State::Registered { .. } => {
                 // The server forgets its observations with this (REG-18). Whatever it then observes will do.
                 self.lost.lose(Path::ROOT, now);
+                self.trust = Trust::Known;
                 self.state = State::Registering { open: open() };
                 (Step::Register, self.register_request(facts, links()))
             }
@@ -495,6 +525,12 @@ impl Account {
     fn fall_silent(&mut self, until: Instant) -> Outcome {
         self.state = State::Disabled { until, exchange: None };
         Outcome::Disabled
+    }
+
+    /// What is missing was rejected at an address that the server does not connect with it: an Update, which leaves
+    /// its observations as they are, would not bring it back.
+    fn is_estranged(&self, now: Instant) -> bool {
+        self.trust == Trust::Changed && self.lost.is_due(now)
     }
 
     fn update_reason(

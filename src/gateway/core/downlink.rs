@@ -50,6 +50,7 @@ impl Core {
         let address = self.facts().address.map(tracing::field::display);
         tracing::info!(address, address_changed, "link is up");
         self.coap.set_max_datagram(self.facts().max_send_octets);
+        self.coap.set_max_receive(self.facts().max_receive_octets);
         self.coap.handle_link(true, now);
         self.facts_changed();
         self.lwm2m.handle_link(true, address_changed, now);

@@ -439,6 +439,7 @@ impl Server {
             coap::Event::Pong { .. }
             | coap::Event::ObservationStarted { .. }
             | coap::Event::ObservationEnded { .. }
+            | coap::Event::ObservationRejected { .. }
             | coap::Event::NotificationDelivered { .. }
             | coap::Event::NotificationFailed { .. } => {}
         }

@@ -171,7 +171,9 @@ impl Bench {
             }
             coap::Event::Response { response, .. } => self.answers.push(response),
             coap::Event::ObservationStarted { id, .. } => self.observations.push(id),
-            coap::Event::ObservationEnded { id, .. } => self.ended.push(id),
+            coap::Event::ObservationEnded { id, .. } | coap::Event::ObservationRejected { id } => {
+                self.ended.push(id)
+            }
             _ => {}
         }
     }

@@ -110,6 +110,7 @@ impl Client {
             let Some(peer) = self.accounts[index].peer() else { continue };
             let is_idle = self.accounts[index].is_at_rest() && !self.reporting.is_under_way(peer);
             if is_idle && self.is_silent(peer, now) && self.reporting.is_ready(peer) {
+                self.accounts[index].doubt_address();
                 self.accounts[index].want_contact("silence before a notification");
             }
         }
@@ -140,6 +141,9 @@ impl Client {
         let (server, peer) = (account.short_server_id, account.peer());
         let Some(outcome) = handle(account) else { return };
         let location = account.location().unwrap_or_default();
+        if let (Outcome::Updated, Some(peer)) = (&outcome, peer) {
+            self.tell_doubted_again(peer);
+        }
         self.events.push_back(match outcome {
             Outcome::Registered => {
                 info!(server, location, "registered");

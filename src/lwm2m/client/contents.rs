@@ -9,6 +9,7 @@ use crate::clock::UnixTime;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::{self, connectivity, device, location, statistics};
 use crate::lwm2m::path::Path;
+use crate::lwm2m::reporting::Change;
 use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, SampleId, Value};
 use crate::net::{LinkFacts, Traffic};
@@ -33,6 +34,7 @@ impl Client {
         sample: Option<SampleId>,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.reporting.handle_timeout(now);
         let (resource, path) = self.mapped_resource(path, &value)?;
         let content = match path.resource_instance() {
             None => Content::Single(value),
@@ -52,7 +54,7 @@ impl Client {
             None => {}
         }
         if is_change || (sample.is_some() && !is_known) {
-            self.reporting.tell(path, revision);
+            self.note_change(path);
         }
         Ok(())
     }
@@ -119,7 +121,7 @@ impl Client {
         let device = set_native(&mut self.tree, &self.model, device::INSTANCE, device);
         let connectivity = set_native(&mut self.tree, &self.model, connectivity::INSTANCE, connectivity);
         for path in device.into_iter().chain(connectivity) {
-            self.reporting.tell(path, self.tree.revision());
+            self.note_change(path);
         }
         if let Some(free) = self.facts.1.memory_free_kib {
             self.tree.set_silently(device::MEMORY_FREE, Content::Single(Value::Integer(free.into())));
@@ -137,7 +139,7 @@ impl Client {
             if is_change {
                 self.forget_attributes(path);
                 self.books.overtake(path);
-                self.reporting.tell(path, self.tree.revision());
+                self.note_change(path);
             }
         }
         self.refresh_periods();
@@ -151,7 +153,7 @@ impl Client {
         self.forget_attributes(instance);
         self.held.instance_gone();
         // Who observes the instance is told that it is gone, even if it had no resource.
-        self.reporting.tell(instance, self.tree.revision());
+        self.note_change(instance);
         self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
 
@@ -159,6 +161,20 @@ impl Client {
     fn weigh(&mut self, path: Path, after: Option<&Content>) {
         if path.object().is_some_and(|object| self.held.has(object)) {
             self.held.changed(self.tree.content(path), after);
+        }
+    }
+
+    /// Tells whom it concerns that there is something new at the path: the content of a resource, or that something
+    /// came or went.
+    pub(super) fn note_change(&mut self, path: Path) {
+        let Self { tree, reporting, books, .. } = self;
+        let resource = if path.depth() == 4 { path.parent() } else { Some(path) };
+        let content = resource.and_then(|resource| tree.content(resource));
+        match (content, tree.revision_of(path)) {
+            (Some(content), Some(revision)) => {
+                reporting.tell_content(Change { path, content, revision }, books);
+            }
+            _ => reporting.tell(path, tree.revision(), books),
         }
     }
 

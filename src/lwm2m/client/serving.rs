@@ -31,7 +31,10 @@ impl Client {
                 self.handle_exchange(exchange, now, |account| account.handle_failure(why, now));
             }
             coap::Event::ObservationStarted { id, request } => self.start_observation(id, request, now),
-            coap::Event::ObservationEnded { id, why: Ending::Rejected } => self.handle_rejection(id, now),
+            coap::Event::ObservationRejected { id } => self.handle_rejection(id, now),
+            coap::Event::ObservationEnded { id, why: why @ Ending::Rejected } => {
+                self.lose_observation(id, why.as_str(), now);
+            }
             coap::Event::ObservationEnded { id, why } => {
                 self.end_observation(id, why.as_str());
             }
@@ -59,6 +62,7 @@ impl Client {
         let done = account.handle_request(now);
         self.actions.extend(done);
         self.heard.insert(peer, now);
+        self.tell_doubted_again(peer);
         self.refresh_clock(now);
         match management::decide(self.view(instance), request) {
             Decision::Answer(response) => {

@@ -32,8 +32,6 @@ pub struct Settings {
     pub location: Option<Location>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
-    /// Notifications are Confirmable; else one a day is.
-    pub confirmable: bool,
     /// How long an Update with all its resends may take: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
     pub update_takes: Duration,
     /// Waits between attempts to register.
@@ -61,13 +59,12 @@ impl Default for Settings {
             held_objects: BTreeSet::new(),
             location: None,
             announce_after: Duration::from_secs(30),
-            confirmable: true,
             update_takes: Duration::from_secs(93),
             retry: Retry::default(),
             nat_idle: None,
             on_stop: OnStop::Deregister,
             stop_within: Duration::from_secs(10),
-            max_observations: 1000,
+            max_observations: 16_384,
             max_resources: 20_000,
         }
     }

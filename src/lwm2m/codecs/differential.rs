@@ -119,9 +119,8 @@ fn one_by_one(entry: &Entry) -> Vec<(Path, Entry)> {
 }
 
 proptest! {
-    /// TYP-01, TYP-04
     #[test]
-    fn a_tree_is_the_same_in_every_format((object, entries) in any_tree()) {
+    fn a_tree_is_the_same_in_every_format_typ_01_typ_04((object, entries) in any_tree()) {
         let model = Model::builtin();
         let mut bases = vec![object];
         bases.extend(entries.iter().flat_map(|entry| [entry.path.parent().unwrap(), entry.path]));
@@ -161,9 +160,8 @@ proptest! {
         }
     }
 
-    /// CR-02
     #[test]
-    fn new_instances_are_the_same_in_every_format((object, entries) in any_tree()) {
+    fn new_instances_are_the_same_in_every_format_cr_02((object, entries) in any_tree()) {
         let entries = with_values(&entries);
         prop_assume!(!entries.is_empty());
         let mut expected: BTreeMap<u16, Vec<(u16, Content)>> = BTreeMap::new();
@@ -178,10 +176,10 @@ proptest! {
         }
     }
 
-    /// CBR-06, TLV-07: whatever became of a payload on the way, it gives entries or an error, and entries that are
+    /// Whatever became of a payload on the way, it gives entries or an error, and entries that are
     /// written again read as the same.
     #[test]
-    fn damaged_payloads_read_or_are_refused(
+    fn damaged_payloads_read_or_are_refused_tlv_07(
         (object, entries) in any_tree(),
         cut in any::<Index>(),
         at in any::<Index>(),

@@ -91,7 +91,7 @@ impl<'m> Reading<'m> {
             (Some(Datum::Number(number)), Some(base)) => Datum::Number(number.plus(base)),
             (Some(datum), _) => datum,
         };
-        self.keep(path, time, &datum)?;
+        self.keep(path, time, datum)?;
         self.records += 1;
         Ok(())
     }
@@ -112,7 +112,7 @@ impl<'m> Reading<'m> {
         }
     }
 
-    fn keep(&mut self, path: Path, time: Time, datum: &Datum<'_>) -> Result<(), CodecError> {
+    fn keep(&mut self, path: Path, time: Time, datum: Datum<'_>) -> Result<(), CodecError> {
         if !self.base.covers(path) {
             return Err(CodecError::OutsidePath { base: self.base, found: path });
         }
@@ -169,11 +169,11 @@ impl<'m> Reading<'m> {
     }
 }
 
-fn typed(path: Path, value_type: ValueType, datum: &Datum<'_>) -> Result<Value, CodecError> {
+fn typed(path: Path, value_type: ValueType, datum: Datum<'_>) -> Result<Value, CodecError> {
     let fault = |why| CodecError::Value { path, value_type, why };
     let found = match (value_type, datum) {
-        (ValueType::String, Datum::Text(text)) => Some(Value::String(text.clone().into_owned())),
-        (ValueType::CoreLink, Datum::Text(text)) => Some(Value::CoreLink(text.clone().into_owned())),
+        (ValueType::String, Datum::Text(text)) => Some(Value::String(text.into_owned())),
+        (ValueType::CoreLink, Datum::Text(text)) => Some(Value::CoreLink(text.into_owned())),
         (ValueType::Integer, Datum::Number(number)) => {
             number.as_integer().and_then(|number| number.try_into().ok()).map(Value::Integer)
         }
@@ -186,9 +186,9 @@ fn typed(path: Path, value_type: ValueType, datum: &Datum<'_>) -> Result<Value, 
         (ValueType::Float, Datum::Number(number)) => {
             Some(number.as_float()).filter(|number| number.is_finite()).map(Value::Float)
         }
-        (ValueType::Boolean, Datum::Boolean(truth)) => Some(Value::Boolean(*truth)),
-        (ValueType::Opaque, Datum::Octets(octets)) => Some(Value::Opaque(octets.clone().into_owned())),
-        (ValueType::ObjectLink, Datum::ObjectLink(link)) => text::object_link(link),
+        (ValueType::Boolean, Datum::Boolean(truth)) => Some(Value::Boolean(truth)),
+        (ValueType::Opaque, Datum::Octets(octets)) => Some(Value::Opaque(octets.into_owned())),
+        (ValueType::ObjectLink, Datum::ObjectLink(link)) => text::object_link(&link),
         (ValueType::Execute, _) => return Err(CodecError::Executable(path)),
         _ => return Err(fault("the value stands in another field than its type has")),
     };

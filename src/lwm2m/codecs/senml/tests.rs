@@ -459,3 +459,23 @@ fn values_in_the_field_of_another_type_are_refused_dm_11() {
     let padded = json("/5/0/0", r#"[{"n":"/5/0/0","vd":"--__AQ=="}]"#);
     assert_eq!(padded, Ok(vec![single("/5/0/0", Value::Opaque(vec![0xfb, 0xef, 0xff, 1]))]));
 }
+
+/// Octets that other encoders wrote.
+#[test]
+fn documents_of_other_writers_read_sml_01_sml_02_sml_13() {
+    let timed =
+        "81 A3 21 6C 2F 33 33 30 33 2F 30 2F 35 37 30 30 22 1A 69 55 B9 00 02 FB 40 36 80 00 00 00 00 00";
+    assert_eq!(cbor("/3303/0/5700", timed), Ok(vec![float("/3303/0/5700", 22.5)]));
+    let two_objects =
+        "82 A3 21 65 2F 31 2F 30 2F 00 61 31 02 19 01 2C A3 21 65 2F 33 2F 30 2F 00 62 31 34 03 63 2B 30 32";
+    let expected = [single("/1/0/1", Value::Integer(300)), single("/3/0/14", Value::String("+02".into()))];
+    assert_eq!(cbor("/", two_objects), Ok(expected.to_vec()));
+    // Name before base name in a record, and the base name replaced in each.
+    let name_first = "82 A3 00 63 34 2F 31 02 18 1A 21 63 2F 31 2F A2 00 63 33 2F 31 02 18 19";
+    let expected = [single("/1/3/1", Value::Integer(25)), single("/1/4/1", Value::Integer(26))];
+    assert_eq!(cbor("/1", name_first), Ok(expected.to_vec()));
+    // A gateway's prefix is no path of ours, and null is no value.
+    let prefixed = r#"[{"bn":"/dev0/3303/0/","n":"5700","v":22.5}]"#;
+    assert!(matches!(json("/3303", prefixed), Err(CodecError::Name(_))));
+    assert!(cbor("/3/0/6", "81 A2 00 68 2F 33 2F 30 2F 36 2F 31 02 F6").is_err());
+}
