@@ -18,7 +18,6 @@ use tracing::warn;
 
 use super::attributes::{Defaults, Written};
 use super::books::{self, Books};
-use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::held::Held;
 use super::lost::Lost;

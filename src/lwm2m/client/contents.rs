@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Client, HostFacts, ObjectList, Refusal};
+use super::{Client, HostFacts, Refusal};
 use crate::clock::UnixTime;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::{self, connectivity, device, location, statistics};
@@ -13,10 +13,6 @@ use crate::lwm2m::reporting::Change;
 use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, SampleId, Value};
 use crate::net::{LinkFacts, Traffic};
-
-/// Most octets of the list of instances in a Register: the payload that RFC 7252 §4.6 takes for safe, which leaves
-/// room for the options in every link's datagram.
-const MAX_LIST_OCTETS: usize = 1024;
 
 /// A server that creates or deletes one instance may go on to the next, but not for long (UPD-08).
 const SERVER_CHANGES_GATHER: Duration = Duration::from_secs(5);
@@ -72,8 +68,8 @@ impl Client {
         if !self.may_have(object, instance) {
             return Err(Refusal::Unknown(path));
         }
-        if !self.has_room_for(path) {
-            return Err(Refusal::ListFull);
+        if !self.tree.exists(path) && self.tree.size() >= self.settings.max_resources {
+            return Err(Refusal::Full(self.tree.size()));
         }
         self.note_instance(path, now);
         Ok(())
@@ -145,6 +141,16 @@ impl Client {
         self.refresh_periods();
     }
 
+    /// Instances of a held object are made, with these contents.
+    pub(super) fn create(&mut self, instances: &[Path], contents: Vec<(Path, Content)>, now: Instant) {
+        for instance in instances {
+            self.tree.add_instance(*instance);
+        }
+        self.held.instances_made(instances.len());
+        self.apply(contents.into_iter().map(|(path, content)| (path, Some(content))).collect());
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
+    }
+
     /// An instance of a held object goes, and with it what is known of it.
     pub(super) fn delete(&mut self, instance: Path, now: Instant) {
         let below: Vec<_> = self.tree.entries(instance).into_iter().map(|entry| entry.path).collect();
@@ -212,11 +218,8 @@ impl Client {
             definition.filter(|_| self.may_have(object, instance)).ok_or_else(|| unknown.clone())?;
         definition.check(value)?;
         let resource = Path::resource_of(object, instance, id);
-        if !self.tree.exists(resource) && self.tree.len() >= self.settings.max_resources {
-            return Err(Refusal::Full(self.tree.len()));
-        }
-        if !resource.parent().is_some_and(|instance| self.has_room_for(instance)) {
-            return Err(Refusal::ListFull);
+        if !self.tree.exists(resource) && self.tree.size() >= self.settings.max_resources {
+            return Err(Refusal::Full(self.tree.size()));
         }
         match (definition.multiple, path.resource_instance()) {
             (true, None) => Ok((resource, resource.child(0).unwrap_or(resource))),
@@ -233,13 +236,6 @@ impl Client {
     /// The registry has such an object, and with this instance.
     fn may_have(&self, object: u16, instance: u16) -> bool {
         self.model.object(object).is_some_and(|object| object.multiple || instance == 0)
-    }
-
-    /// The instance is on the list already, or the list takes it.
-    fn has_room_for(&self, instance: Path) -> bool {
-        let all = || self.tree.instances(Path::ROOT).chain([instance]);
-        self.tree.exists(instance)
-            || ObjectList::new(all(), &self.model, &[]).encode(self.model.enabler()).len() <= MAX_LIST_OCTETS
     }
 
     /// The values of a multiple-instance resource, with this one in its place.

@@ -45,7 +45,7 @@ pub struct Settings {
     pub stop_within: Duration,
     /// More observations than these are answered as plain Reads.
     pub max_observations: usize,
-    /// Samples that would make more resources than these are refused.
+    /// Samples that would make more resources and instances than these together are refused.
     pub max_resources: usize,
 }
 
@@ -65,7 +65,7 @@ impl Default for Settings {
             on_stop: OnStop::Deregister,
             stop_within: Duration::from_secs(10),
             max_observations: 16_384,
-            max_resources: 20_000,
+            max_resources: 100_000,
         }
     }
 }
@@ -176,12 +176,9 @@ pub enum Refusal {
     /// Wrong type or range.
     #[error(transparent)]
     Misfit(#[from] Misfit),
-    /// Too many resources.
-    #[error("there are {0} resources already")]
+    /// Too many resources and instances.
+    #[error("there are {0} resources and instances already")]
     Full(usize),
-    /// The list of instances would no longer fit into one Register, and no server would know any of them.
-    #[error("there is no room for one more instance: the list of all of them goes in one datagram")]
-    ListFull,
 }
 
 /// A server account as the status shows it.
