@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod onenet;
+mod servers;
 
 use std::time::Duration;
 
