@@ -171,8 +171,8 @@ fn onenets_opening_passes_over_a_slow_modem() {
     let (_modem, port) = Part::start(&["lab", "modem", "--rtt", "1500ms", "--attach-delay", "100ms"]);
     let _gateway = Gateway::start(&format!(
         "[modem]\nport = {port:?}\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n\
-         [lwm2m]\nendpoint = \"{{imei}};{{imsi}}\"\nversion = \"1.0\"\n\
-         [[lwm2m.servers]]\nuri = \"{uri}\"\n"
+         [lwm2m]\nendpoint = \"{{imei}};{{imsi}}\"\nversion = \"1.0\"\nlwm2m_parameter = false\n\
+         start_jitter = \"0s\"\n[[lwm2m.servers]]\nuri = \"{uri}\"\n"
     ));
     let stdout = BufReader::new(server.0.stdout.take().unwrap());
     let (sender, lines) = mpsc::channel();

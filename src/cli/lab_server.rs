@@ -32,7 +32,8 @@ enum Script {
 }
 
 /// An LwM2M server for tests: shows registrations and values as they come, and takes one-line commands
-/// (`read`, `write`, `execute`, `observe`, `discover`, `cancel`; `help` explains them).
+/// (`read`, `write`, `replace`, `create`, `delete`, `execute`, `observe`, `discover`, `attributes`, `cancel`; `help`
+/// explains them).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Address and UDP port to listen on; port 0 takes a free one, and the first line says which.

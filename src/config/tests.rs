@@ -179,8 +179,8 @@ fn held_objects_are_in_the_registry_and_nobody_elses() {
     let held = load_text(&without_modem("held_objects = [16, 19]", "")).unwrap().gateway.held_objects;
     assert_eq!(held.into_iter().collect::<Vec<_>>(), [16, 19]);
     let mapping = "[[mappings]]\ntopic = \"t\"\nobject = 3303\nresource = 5700";
-    let found = problems(&without_modem("held_objects = [3303, 3, 0, 21, 65000]", mapping));
-    assert_eq!(found.len(), 5, "{found:?}");
+    let found = problems(&without_modem("held_objects = [3303, 3, 0, 21, 65000, 5]", mapping));
+    assert_eq!(found.len(), 6, "{found:?}");
     assert!(found[0].contains("object 3303 is fed by a mapping"), "{found:?}");
     assert!(found[4].contains("object 65000 is not in the registry"), "{found:?}");
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::lwm2m::client::{Battery, BatteryStatus, HostFacts, PowerSource};
 
@@ -40,6 +41,7 @@ fn changing(facts: HostFacts) -> HostFacts {
         power_sources: power.sources,
         external_power: power.external,
         battery: power.battery,
+        utc_offset: utc_offset(),
         ..facts
     }
 }
@@ -49,6 +51,19 @@ fn text(path: impl AsRef<Path>) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What `date` makes of the machine's time zone now, summer time included; only libc knows the rules.
+fn utc_offset() -> Option<String> {
+    let output = Command::new("date").arg("+%z").output().ok()?;
+    iso_offset(std::str::from_utf8(&output.stdout).ok()?.trim())
+}
+
+/// `+0130` as ISO 8601 has it: `+01:30`.
+fn iso_offset(text: &str) -> Option<String> {
+    let digits = text.strip_prefix(['+', '-'])?;
+    let is_time = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_time.then(|| format!("{}:{}", &text[..3], &text[3..]))
 }
 
 /// `MemTotal:        3884360 kB`
@@ -122,6 +137,14 @@ mod tests {
         assert_eq!(facts.software_version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
         assert!(facts.memory_total_kib.is_some_and(|total| total > 0));
         assert_eq!(refresh(&facts).software_version, facts.software_version);
+    }
+
+    #[test]
+    fn an_offset_to_utc_is_told_as_iso_8601() {
+        assert_eq!(iso_offset("-0330").as_deref(), Some("-03:30"));
+        for text in ["", "+", "0100", "+01:00", "+1", "CET"] {
+            assert_eq!(iso_offset(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -18,7 +18,6 @@ use tracing::warn;
 
 use super::attributes::{Defaults, Written};
 use super::books::{self, Books};
-use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::held::Held;
 use super::lost::Lost;
@@ -29,7 +28,7 @@ use super::objects::statistics::Statistics;
 use super::objects::{security, server, statistics};
 use super::path::Path;
 use super::registration::Account;
-use super::reporting::{Reporting, Target};
+use super::reporting::{Numbers, Reporting, Target};
 use super::tree::{Revision, Tree};
 use crate::clock::{Deadline, UnixTime};
 use crate::coap::{Action, Code, ObservationId, RequestId, Response};
@@ -99,6 +98,8 @@ struct Starting {
     answered: Instant,
     /// The first answer showed the tree as of this change.
     shown: Revision,
+    /// And these numbers, where numbers can have limits.
+    numbers: Numbers,
 }
 
 impl Client {

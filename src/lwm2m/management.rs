@@ -4,6 +4,7 @@
 //! The composite operations are recognised and refused.
 
 mod attributes;
+mod create;
 mod delete;
 mod discover;
 mod execute;
@@ -88,6 +89,13 @@ pub enum Decision {
     Set(Vec<(Path, Option<Content>)>),
     /// 2.04, then the native resource does its work.
     Run(Path),
+    /// Instances of a held object are made with these contents, then 2.01 with where they are.
+    Create {
+        /// At least one.
+        instances: Vec<Path>,
+        /// Of them all.
+        contents: Vec<(Path, Content)>,
+    },
     /// The instance of a held object goes, then 2.02.
     Delete(Path),
     /// For the bridge; the answer waits for the outcome.
@@ -121,10 +129,7 @@ impl View<'_> {
             (Method::Fetch | Method::Ipatch, 0) => Err(Code::NOT_IMPLEMENTED),
             (Method::Fetch | Method::Ipatch | Method::Patch, _) | (_, 0) => Err(Code::METHOD_NOT_ALLOWED),
             (Method::Get, _) => self.read(path, request),
-            (Method::Post, 1) => {
-                self.expect_present(path)?;
-                Err(Code::METHOD_NOT_ALLOWED)
-            }
+            (Method::Post, 1) => self.create(path, request),
             (Method::Delete, _) => self.delete(path),
             (Method::Put, 1) if has_format => Err(Code::METHOD_NOT_ALLOWED),
             (Method::Put, _) if has_format => self.write(path, Mode::Replace, request),

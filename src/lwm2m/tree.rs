@@ -131,6 +131,12 @@ impl Tree {
         self.instances.range(path..).copied().take_while(move |at| path.covers(*at))
     }
 
+    /// The instance of an object with the highest ID.
+    pub fn last_instance(&self, object: Path) -> Option<Path> {
+        let highest = object.child(u16::MAX - 1)?;
+        self.instances.range(object..=highest).next_back().copied()
+    }
+
     /// What a registration lists: every instance, and the objects that have none.
     pub fn listed(&self) -> impl Iterator<Item = Path> + '_ {
         let objects = self.objects.iter().map(|object| Path::object_only(*object));
@@ -176,14 +182,9 @@ impl Tree {
         self.shape
     }
 
-    /// Number of resources, for a bound on it.
-    pub fn len(&self) -> usize {
-        self.resources.len()
-    }
-
-    /// No resource at all.
-    pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
+    /// Number of resources and instances, for a bound on it.
+    pub fn size(&self) -> usize {
+        self.resources.len() + self.instances.len()
     }
 }
 
@@ -275,6 +276,9 @@ mod tests {
         assert_eq!(tree.listed().collect::<Vec<_>>(), [path("/16")]);
         tree.set(path("/16/4/0"), single(1));
         assert_eq!(tree.listed().collect::<Vec<_>>(), [path("/16/4")]);
+        tree.set(path("/17/9/0"), single(1));
+        assert_eq!(tree.last_instance(path("/16")), Some(path("/16/4")));
+        assert_eq!(tree.last_instance(path("/15")), None);
     }
 
     #[test]

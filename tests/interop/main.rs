@@ -3,6 +3,7 @@
 //! Ignored by a plain `cargo test`; `scripts/test` builds the Leshan server, names its jar in `LESHAN_JAR` and runs these in a
 //! network namespace of their own. Nothing here sleeps: every step waits, within a limit, for a line that a peer prints.
 
+mod aiocoap;
 mod blocks;
 mod house;
 mod observing;

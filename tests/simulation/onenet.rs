@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nbgate::coap::Params;
 use nbgate::lab::server::{ANSWER_WITHIN, End};
-use nbgate::lab::world::{Options, Report};
+use nbgate::lab::world::{Options, Report, Site};
 use nbgate::lab::{cell, server};
 use nbgate::lwm2m::model::Version;
 
@@ -16,10 +16,10 @@ fn opening(seed: u64, loss: f64) -> Options {
     let mut gateway = plain.gateway;
     gateway.endpoint = "{imei};{imsi}".into();
     gateway.version = Version::V1_0;
+    gateway.lwm2m_parameter = false;
     let server = server::Settings { params: Params::lan(), ..server::Settings::default() };
     Options {
-        opening: true,
-        server: server.for_onenet(),
+        servers: vec![Site { server: server.for_onenet(), opening: true, commands: vec![] }],
         duration: Duration::from_secs(3600),
         period: Duration::from_secs(30),
         modem: nbgate::lab::modem::Options { baud: Some(115_200), ..plain.modem },
@@ -50,7 +50,7 @@ fn each_request_of_the_burst_is_answered_within_five_seconds() {
         // Server, device, connectivity and the four sensors' objects, each with one instance.
         assert!(count(&report, "discover") >= 7, "SIM_SEED={seed}: {:#?}", report.opening);
         assert!(count(&report, "observe") >= 7, "SIM_SEED={seed}: {:#?}", report.opening);
-        assert_eq!(report.opening.last().map(|step| step.what.as_str()), Some("read /3/0 tlv"));
+        assert_eq!(report.opening.last().map(|step| step.what.as_str()), Some("read /3/0 old-tlv"));
     }
 }
 

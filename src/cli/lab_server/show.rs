@@ -88,7 +88,9 @@ pub(super) fn outcome_text(endpoint: &str, outcome: &Result<Answer, CommandError
         Ok(answer) => {
             let values = answer.values.iter().map(|reading| format!("\n  {}", reading_text(reading)));
             let links = answer.links.iter().map(|link| format!("\n  {link}"));
-            format!("{endpoint} answered {}{}", answer.code, values.chain(links).collect::<String>())
+            let made = answer.location.iter().map(|segment| format!("/{segment}")).collect::<String>();
+            let made = if made.is_empty() { made } else { format!(" {made}") };
+            format!("{endpoint} answered {}{made}{}", answer.code, values.chain(links).collect::<String>())
         }
         Err(error) if endpoint.is_empty() => error.to_string(),
         Err(error) => format!("{endpoint} did not answer: {error}"),
@@ -169,6 +171,8 @@ pub(super) fn outcome_json(endpoint: &str, outcome: &Result<Answer, CommandError
             "ok": answer.code.is_success(),
             "ep": endpoint,
             "code": answer.code.to_string(),
+            "format": answer.content_format,
+            "location": (!answer.location.is_empty()).then(|| format!("/{}", answer.location.join("/"))),
             "values": answer.values.iter().map(plain_json).collect::<Vec<_>>(),
             "links": answer.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),

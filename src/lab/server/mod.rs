@@ -15,6 +15,7 @@ mod command;
 mod opening;
 mod register;
 mod registration;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -168,6 +169,8 @@ pub struct Answer {
     pub code: Code,
     /// Format of its payload.
     pub content_format: Option<u16>,
+    /// Location-Path of what a Create made.
+    pub location: Vec<String>,
     /// To an Observe: notifications follow.
     pub observes: bool,
     /// Values of a Read or Observe.
@@ -179,7 +182,7 @@ pub struct Answer {
 impl Answer {
     /// One without a payload.
     pub const fn bare(code: Code) -> Self {
-        Self { code, content_format: None, observes: false, values: vec![], links: vec![] }
+        Self { code, content_format: None, location: vec![], observes: false, values: vec![], links: vec![] }
     }
 }
 
@@ -221,6 +224,8 @@ struct Open {
     command: Option<(CommandId, Command)>,
     /// It is an Observe: stays open while notifications come.
     observe: bool,
+    /// Accept of the request, which its cancellation repeats (RFC 7641 §3.6).
+    accept: Option<u16>,
 }
 
 /// The server.
@@ -349,7 +354,11 @@ impl Server {
     ) -> Result<(), CommandError> {
         let commands = self.open.values().filter(|open| open.command.is_some()).count();
         let Some(registration) = self.registrations.get_mut(endpoint) else { return Err(CommandError::Gone) };
-        let request = command.request(&registration.objects.alternate_path, &registration.model)?;
+        let mut request = command.request(
+            &registration.objects.alternate_path,
+            &registration.model,
+            registration.version,
+        )?;
         let path = command.path();
         let running = registration.observations.get(&path).and_then(|state| state.exchange());
         match (&command, running) {
@@ -363,7 +372,7 @@ impl Server {
                 registration.observations.insert(path, Observing::Cancelled);
                 if *active {
                     // The endpoint finds the observation by its path and says goodbye under its token.
-                    self.open.remove(&exchange);
+                    request.accept = self.open.remove(&exchange).and_then(|open| open.accept);
                 } else {
                     self.abandon(exchange, now);
                 }
@@ -376,7 +385,13 @@ impl Server {
             return Ok(());
         }
         let observe = matches!(command, Command::Observe { .. });
-        let open = Open { endpoint: endpoint.to_owned(), path, command: Some((id, command)), observe };
+        let open = Open {
+            endpoint: endpoint.to_owned(),
+            path,
+            command: Some((id, command)),
+            observe,
+            accept: request.accept,
+        };
         self.ask(open, request, now);
         Ok(())
     }
@@ -558,11 +573,14 @@ impl Server {
             let asked = registration.observations.values().any(|state| matches!(state, Observing::Asked(_)));
             let path = registration.next_wanted().filter(|_| !waits && !asked)?;
             let command = Command::Observe { path, format: None };
-            let request = command.request(&registration.objects.alternate_path, &registration.model).ok()?;
+            let request = command
+                .request(&registration.objects.alternate_path, &registration.model, registration.version)
+                .ok()?;
             Some((registration.endpoint.clone(), path, request))
         });
         let Some((endpoint, path, request)) = next else { return false };
-        self.ask(Open { endpoint, path, command: None, observe: true }, request, now);
+        let accept = request.accept;
+        self.ask(Open { endpoint, path, command: None, observe: true, accept }, request, now);
         true
     }
 
@@ -659,6 +677,7 @@ fn refusal(code: Code, why: &str) -> Refusal {
 fn answer(open: &Open, response: &Response, registration: &mut Registration) -> Result<Answer, CommandError> {
     let mut answer = Answer {
         content_format: response.content_format,
+        location: response.location_path.clone(),
         observes: open.observe && response.observe.is_some(),
         ..Answer::bare(response.code)
     };

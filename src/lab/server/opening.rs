@@ -17,7 +17,7 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Requests that are open at once, if the server's NSTART lets them.
 const WINDOW: usize = coap::MAX_NSTART;
 /// The format that the platform asks for.
-const FORMAT: Format = Format::Tlv;
+const FORMAT: Format = Format::OldTlv;
 
 /// The opening of one client, from its registration to the last answer.
 #[derive(Debug, Clone)]

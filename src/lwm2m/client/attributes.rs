@@ -2,9 +2,10 @@
 
 use super::Client;
 use crate::coap::Code;
-use crate::lwm2m::attributes::{Attributes, Defaults, Periods};
+use crate::lwm2m::attributes::{Attributes, Defaults, Limits, Periods};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::registration::Account;
+use crate::lwm2m::reporting::Rule;
 
 impl Client {
     /// Running observations go by them from the next decision on (WA-10).
@@ -42,17 +43,18 @@ impl Client {
         }
     }
 
-    /// The periods in force for a server that observes the path.
-    pub(super) fn periods(&self, server: Path, path: Path) -> Periods {
+    /// When a server wants to hear of the path.
+    pub(super) fn rule(&self, server: Path, path: Path) -> Rule {
         let attributes = self.view(server).attributes.effective(path);
-        Periods::new(&attributes, self.defaults.get(&server).copied().unwrap_or_default())
+        let defaults = self.defaults.get(&server).copied().unwrap_or_default();
+        Rule { periods: Periods::new(&attributes, defaults), limits: Limits::new(&attributes) }
     }
 
     fn refresh_observations(&mut self, server: Path, under: Path) {
         let account = self.accounts.iter().find(|account| account.server == server);
         let Some(peer) = account.and_then(Account::peer) else { return };
         for (id, path) in self.reporting.of_peer_under(peer, under) {
-            self.reporting.set_periods(id, self.periods(server, path));
+            self.reporting.set_rule(id, self.rule(server, path));
         }
     }
 }

@@ -4,18 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Client, HostFacts, ObjectList, Refusal};
+use super::{Client, HostFacts, Refusal};
 use crate::clock::UnixTime;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::{self, connectivity, device, location, statistics};
 use crate::lwm2m::path::Path;
+use crate::lwm2m::reporting::Change;
 use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, SampleId, Value};
 use crate::net::{LinkFacts, Traffic};
-
-/// Most octets of the list of instances in a Register: the payload that RFC 7252 §4.6 takes for safe, which leaves
-/// room for the options in every link's datagram.
-const MAX_LIST_OCTETS: usize = 1024;
 
 /// A server that creates or deletes one instance may go on to the next, but not for long (UPD-08).
 const SERVER_CHANGES_GATHER: Duration = Duration::from_secs(5);
@@ -33,6 +30,7 @@ impl Client {
         sample: Option<SampleId>,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.reporting.handle_timeout(now);
         let (resource, path) = self.mapped_resource(path, &value)?;
         let content = match path.resource_instance() {
             None => Content::Single(value),
@@ -52,7 +50,7 @@ impl Client {
             None => {}
         }
         if is_change || (sample.is_some() && !is_known) {
-            self.reporting.tell(path, revision);
+            self.note_change(path);
         }
         Ok(())
     }
@@ -70,8 +68,8 @@ impl Client {
         if !self.may_have(object, instance) {
             return Err(Refusal::Unknown(path));
         }
-        if !self.has_room_for(path) {
-            return Err(Refusal::ListFull);
+        if !self.tree.exists(path) && self.tree.size() >= self.settings.max_resources {
+            return Err(Refusal::Full(self.tree.size()));
         }
         self.note_instance(path, now);
         Ok(())
@@ -119,7 +117,7 @@ impl Client {
         let device = set_native(&mut self.tree, &self.model, device::INSTANCE, device);
         let connectivity = set_native(&mut self.tree, &self.model, connectivity::INSTANCE, connectivity);
         for path in device.into_iter().chain(connectivity) {
-            self.reporting.tell(path, self.tree.revision());
+            self.note_change(path);
         }
         if let Some(free) = self.facts.1.memory_free_kib {
             self.tree.set_silently(device::MEMORY_FREE, Content::Single(Value::Integer(free.into())));
@@ -137,10 +135,20 @@ impl Client {
             if is_change {
                 self.forget_attributes(path);
                 self.books.overtake(path);
-                self.reporting.tell(path, self.tree.revision());
+                self.note_change(path);
             }
         }
         self.refresh_periods();
+    }
+
+    /// Instances of a held object are made, with these contents.
+    pub(super) fn create(&mut self, instances: &[Path], contents: Vec<(Path, Content)>, now: Instant) {
+        for instance in instances {
+            self.tree.add_instance(*instance);
+        }
+        self.held.instances_made(instances.len());
+        self.apply(contents.into_iter().map(|(path, content)| (path, Some(content))).collect());
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
 
     /// An instance of a held object goes, and with it what is known of it.
@@ -151,7 +159,7 @@ impl Client {
         self.forget_attributes(instance);
         self.held.instance_gone();
         // Who observes the instance is told that it is gone, even if it had no resource.
-        self.reporting.tell(instance, self.tree.revision());
+        self.note_change(instance);
         self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
 
@@ -159,6 +167,20 @@ impl Client {
     fn weigh(&mut self, path: Path, after: Option<&Content>) {
         if path.object().is_some_and(|object| self.held.has(object)) {
             self.held.changed(self.tree.content(path), after);
+        }
+    }
+
+    /// Tells whom it concerns that there is something new at the path: the content of a resource, or that something
+    /// came or went.
+    pub(super) fn note_change(&mut self, path: Path) {
+        let Self { tree, reporting, books, .. } = self;
+        let resource = if path.depth() == 4 { path.parent() } else { Some(path) };
+        let content = resource.and_then(|resource| tree.content(resource));
+        match (content, tree.revision_of(path)) {
+            (Some(content), Some(revision)) => {
+                reporting.tell_content(Change { path, content, revision }, books);
+            }
+            _ => reporting.tell(path, tree.revision(), books),
         }
     }
 
@@ -196,11 +218,8 @@ impl Client {
             definition.filter(|_| self.may_have(object, instance)).ok_or_else(|| unknown.clone())?;
         definition.check(value)?;
         let resource = Path::resource_of(object, instance, id);
-        if !self.tree.exists(resource) && self.tree.len() >= self.settings.max_resources {
-            return Err(Refusal::Full(self.tree.len()));
-        }
-        if !resource.parent().is_some_and(|instance| self.has_room_for(instance)) {
-            return Err(Refusal::ListFull);
+        if !self.tree.exists(resource) && self.tree.size() >= self.settings.max_resources {
+            return Err(Refusal::Full(self.tree.size()));
         }
         match (definition.multiple, path.resource_instance()) {
             (true, None) => Ok((resource, resource.child(0).unwrap_or(resource))),
@@ -217,13 +236,6 @@ impl Client {
     /// The registry has such an object, and with this instance.
     fn may_have(&self, object: u16, instance: u16) -> bool {
         self.model.object(object).is_some_and(|object| object.multiple || instance == 0)
-    }
-
-    /// The instance is on the list already, or the list takes it.
-    fn has_room_for(&self, instance: Path) -> bool {
-        let all = || self.tree.instances(Path::ROOT).chain([instance]);
-        self.tree.exists(instance)
-            || ObjectList::new(all(), &self.model, &[]).encode().len() <= MAX_LIST_OCTETS
     }
 
     /// The values of a multiple-instance resource, with this one in its place.

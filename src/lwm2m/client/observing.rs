@@ -8,7 +8,7 @@ use super::{Client, Event, Starting};
 use crate::coap::{Action, Ending, Failure, NotificationId, ObservationId, RequestId, Response};
 use crate::lwm2m::management;
 use crate::lwm2m::registration::Account;
-use crate::lwm2m::reporting::{Snapshot, Target};
+use crate::lwm2m::reporting::{Numbers, Overlay, Target, numbers};
 use crate::net::Peer;
 
 /// Answers with an observation asked for, until the endpoint has taken it up. Beyond that the oldest is forgotten.
@@ -26,18 +26,21 @@ impl Client {
         }
         let (id, target) = self.reporting.next_due(peer, now)?;
         self.refresh_clock(now);
-        let response = management::representation(self.view(server), target.path, target.format);
-        let is_readable = response.code.is_success();
-        let samples = if is_readable { self.books.carry(target.path) } else { vec![] };
-        let snapshot = Snapshot { shown: self.tree.revision(), samples };
-        let (notification, confirmable) =
-            self.reporting.sent(id, snapshot, self.settings.confirmable, now)?;
+        let view = self.view(server);
+        let mut entries = view.readable(target.path);
+        let Self { reporting, tree, books, .. } = self;
+        let overlay = match &mut entries {
+            Ok(entries) => reporting.lay_over(id, entries, |path| tree.revision_of(path), books),
+            Err(_) => Overlay::default(),
+        };
+        let response = management::representation(target.path, target.format, entries);
+        let notification = reporting.sent(id, (tree.revision(), overlay), now, books)?;
         self.stats.notifications_sent += 1;
-        if !is_readable {
+        if !response.code.is_success() {
             // Its own error ends the observation (OBS-13).
             self.end_observation(id, "nothing to read there any more");
         }
-        Some(Action::Notify { notification, observation: id, response, confirmable })
+        Some(Action::Notify { notification, observation: id, response, confirmable: true })
     }
 
     /// The server and its observations are strangers from now on.
@@ -57,12 +60,17 @@ impl Client {
         if self.starting.len() >= MAX_STARTING {
             self.starting.pop_first();
         }
-        self.starting.insert(id, Starting { target, answered: now, shown: self.tree.revision() });
+        let has_limits = target.path.resource().is_some();
+        let numbers = if has_limits { numbers(&self.tree.entries(target.path)) } else { Numbers::new() };
+        let starting = Starting { target, answered: now, shown: self.tree.revision(), numbers };
+        self.starting.insert(id, starting);
         self.respond(id, response, true);
     }
 
     pub(super) fn start_observation(&mut self, id: ObservationId, request: RequestId, now: Instant) {
-        let Some(Starting { target, answered, shown }) = self.starting.remove(&request) else { return };
+        let Some(Starting { target, answered, shown, numbers }) = self.starting.remove(&request) else {
+            return;
+        };
         let was_owed = self.end_stale_twins(target, now);
         let Some(account) = self.account_of_mut(target.peer) else { return };
         let (server, instance) = (account.short_server_id, account.server);
@@ -70,8 +78,12 @@ impl Client {
         // what was lost before, for then neither side can be sure of the other.
         let is_back = account.observed(target.path);
         let is_news = self.tree.changed_since(target.path, shown) || self.books.has_pending(target.path);
-        let periods = self.periods(instance, target.path);
-        self.reporting.start(id, target, periods, was_owed || is_back || is_news, answered);
+        let rule = self.rule(instance, target.path);
+        self.reporting.start(id, (target, rule), numbers, was_owed || is_back || is_news, answered);
+        if !rule.limits.is_none() {
+            // What came between the answer and this is judged like what comes later.
+            self.note_change(target.path);
+        }
         debug!(server, path = %target.path, "observation started");
         self.events.push_back(Event::ObservationStarted { server, path: target.path });
     }
@@ -159,14 +171,15 @@ impl Client {
         let Some((target, snapshot)) = self.reporting.delivered(notification, now) else { return };
         self.stats.notifications_delivered += 1;
         self.heard.insert(target.peer, now);
-        self.books.delivered(target.path, snapshot.samples, snapshot.shown);
+        let shown = snapshot.shown;
+        self.books.delivered(target.path, snapshot.into_samples(), shown);
         if let Some(account) = self.account_of_mut(target.peer) {
             account.note_acknowledgement();
         }
     }
 
     pub(super) fn notification_failed(&mut self, notification: NotificationId, why: Failure, now: Instant) {
-        let Some((target, snapshot)) = self.reporting.failed(notification, now) else { return };
+        let Some(target) = self.reporting.failed(notification, now, &mut self.books) else { return };
         self.stats.notifications_failed += 1;
         if why == Failure::TooLarge {
             // Said again with each try, which the hold makes rare.
@@ -178,7 +191,6 @@ impl Client {
         } else {
             debug!(path = %target.path, %why, "notification failed");
         }
-        self.books.failed(snapshot.samples);
         self.doubt(target.peer, why);
     }
 

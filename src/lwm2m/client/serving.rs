@@ -11,7 +11,6 @@ use crate::lwm2m::management::{self, Decision};
 use crate::lwm2m::objects::{device, server, statistics};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::reporting::Target;
-use crate::lwm2m::value::Value;
 use crate::net::Peer;
 
 /// Transactions that wait for the bridge; further ones are answered 5.03.
@@ -88,6 +87,12 @@ impl Client {
                 self.respond(id, Response::new(Code::CHANGED), false);
                 self.run(resource, server, now);
             }
+            Decision::Create { instances, contents } => {
+                info!(server, instances = instances.len(), first = ?instances.first(), "instances created");
+                let response = created(&instances);
+                self.create(&instances, contents, now);
+                self.respond(id, response, false);
+            }
             Decision::Delete(instance) => {
                 info!(server, %instance, "instance deleted");
                 self.delete(instance, now);
@@ -125,16 +130,14 @@ impl Client {
             }
             (Some(device::ID), Some(device::RESET_ERRORS)) => self.reset_errors(),
             (Some(statistics::ID), Some(statistics::START)) => {
-                let period = statistics::INSTANCE.child(statistics::PERIOD);
-                let period = match period.and_then(|path| self.tree.value(path)) {
-                    Some(Value::Integer(seconds)) => {
-                        Duration::from_secs(u64::try_from(*seconds).unwrap_or(0))
-                    }
-                    _ => Duration::ZERO,
-                };
-                self.statistics.start(period, now);
+                self.statistics.start(statistics::period(&self.tree), now);
             }
             (Some(statistics::ID), Some(statistics::STOP)) => self.statistics.stop(),
+            (Some(server::ID), Some(server::DISABLE)) => {
+                if let Some(instance) = resource.parent() {
+                    self.disable(instance, server::disable_timeout(&self.tree, instance), now);
+                }
+            }
             (Some(server::ID), Some(server::UPDATE_TRIGGER)) => {
                 let instance = resource.parent();
                 if let Some(account) =
@@ -146,4 +149,13 @@ impl Client {
             _ => {}
         }
     }
+}
+
+/// 2.01; Location-Path has room for one instance (CR-01).
+fn created(instances: &[Path]) -> Response {
+    let location_path = match instances {
+        [instance] => instance.ids().map(|id| id.to_string()).collect(),
+        _ => vec![],
+    };
+    Response { location_path, ..Response::new(Code::CREATED) }
 }

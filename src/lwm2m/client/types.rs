@@ -32,8 +32,6 @@ pub struct Settings {
     pub location: Option<Location>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
-    /// Notifications are Confirmable; else one a day is.
-    pub confirmable: bool,
     /// How long an Update with all its resends may take: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
     pub update_takes: Duration,
     /// Waits between attempts to register.
@@ -47,7 +45,7 @@ pub struct Settings {
     pub stop_within: Duration,
     /// More observations than these are answered as plain Reads.
     pub max_observations: usize,
-    /// Samples that would make more resources than these are refused.
+    /// Samples that would make more resources and instances than these together are refused.
     pub max_resources: usize,
 }
 
@@ -61,14 +59,13 @@ impl Default for Settings {
             held_objects: BTreeSet::new(),
             location: None,
             announce_after: Duration::from_secs(30),
-            confirmable: true,
             update_takes: Duration::from_secs(93),
             retry: Retry::default(),
             nat_idle: None,
             on_stop: OnStop::Deregister,
             stop_within: Duration::from_secs(10),
-            max_observations: 1000,
-            max_resources: 20_000,
+            max_observations: 16_384,
+            max_resources: 100_000,
         }
     }
 }
@@ -179,12 +176,9 @@ pub enum Refusal {
     /// Wrong type or range.
     #[error(transparent)]
     Misfit(#[from] Misfit),
-    /// Too many resources.
-    #[error("there are {0} resources already")]
+    /// Too many resources and instances.
+    #[error("there are {0} resources and instances already")]
     Full(usize),
-    /// The list of instances would no longer fit into one Register, and no server would know any of them.
-    #[error("there is no room for one more instance: the list of all of them goes in one datagram")]
-    ListFull,
 }
 
 /// A server account as the status shows it.

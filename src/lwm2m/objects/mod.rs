@@ -42,7 +42,7 @@ pub fn is_writable(resource: Path) -> bool {
 /// Executable resources of a native object.
 pub const fn executables(object: u16) -> &'static [u16] {
     match object {
-        server::ID => &[server::UPDATE_TRIGGER],
+        server::ID => &[server::DISABLE, server::UPDATE_TRIGGER],
         device::ID => &[device::REBOOT, device::RESET_ERRORS],
         statistics::ID => &[statistics::START, statistics::STOP],
         _ => &[],

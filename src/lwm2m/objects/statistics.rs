@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Fact;
 use crate::lwm2m::path::Path;
+use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, Value};
 use crate::net::Traffic;
 
@@ -32,6 +33,14 @@ const AVERAGE_OCTETS: u16 = 5;
 /// UDP header (RFC 768) and IPv4 header without options (RFC 791), or IPv6's (RFC 8200).
 const IPV4_OVERHEAD: u64 = 8 + 20;
 const IPV6_OVERHEAD: u64 = 8 + 40;
+
+/// How long to count, as the tree says.
+pub fn period(tree: &Tree) -> Duration {
+    match INSTANCE.child(PERIOD).and_then(|path| tree.value(path)) {
+        Some(Value::Integer(seconds)) => Duration::from_secs(u64::try_from(*seconds).unwrap_or(0)),
+        _ => Duration::ZERO,
+    }
+}
 
 /// Counts one collection period after the other.
 #[derive(Debug, Clone, Default)]

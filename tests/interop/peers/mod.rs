@@ -5,5 +5,6 @@ pub mod mosquitto;
 pub mod nbgate;
 pub mod process;
 pub mod relay;
+pub mod scripted;
 pub mod socat;
 pub mod tshark;

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How long a program may take to be ready, or to end when it was told to.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a program may take to end that is no longer needed, before it is killed.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a program that is no longer needed may take to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A running program. Dropping it ends it.
 pub struct Process {
@@ -61,6 +61,11 @@ impl Process {
     /// How many lines there are so far: what comes later has this index or a higher one.
     pub fn mark(&self) -> usize {
         self.story.told().lines.len()
+    }
+
+    /// The lines from `mark` on, as far as there are any.
+    pub fn lines_since(&self, mark: usize) -> Vec<String> {
+        self.story.told().lines.iter().skip(mark).cloned().collect()
     }
 
     /// The first line from `mark` on for which `take` gives something; fails the test if there is none in time.
@@ -122,17 +127,15 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.story.told().ended.is_none() {
-            // Asked first: what is killed leaves behind what it has started itself, as tshark does its dumpcap.
-            for (signal, limit) in [("TERM", GOODBYE), ("KILL", PATIENCE)] {
+        // TERM first: tshark takes its dumpcap with it then, and would leave it behind otherwise.
+        for (name, patience) in [("TERM", GRACE), ("KILL", PATIENCE)] {
+            if self.story.told().ended.is_none() {
                 // Already gone is as good.
                 let _ = Command::new("kill")
-                    .args(["-s", signal, &self.id.to_string()])
+                    .args(["-s", name, &self.id.to_string()])
                     .stderr(Stdio::null())
                     .status();
-                if self.story.wait(limit, |told| told.ended.is_some()).ended.is_some() {
-                    break;
-                }
+                drop(self.story.wait(patience, |told| told.ended.is_some()));
             }
         }
         if thread::panicking() {

@@ -4,6 +4,7 @@ mod attributes;
 mod books;
 mod disabled;
 mod held;
+mod limits;
 mod lost;
 mod management;
 mod objects;

@@ -14,7 +14,7 @@ fn server_object_has_its_resources_with_their_rights_obj_01() {
         bench.link_up();
         bench.grant_all();
         let links = text(&bench.send(read("/1/0", 40)));
-        assert_eq!(links, "</1/0>,</1/0/0>,</1/0/1>,</1/0/5>,</1/0/6>,</1/0/7>,</1/0/8>");
+        assert_eq!(links, "</1/0>,</1/0/0>,</1/0/1>,</1/0/4>,</1/0/5>,</1/0/6>,</1/0/7>,</1/0/8>");
         assert_eq!(bench.send(put("/1/0/0", "7")).code, Code::METHOD_NOT_ALLOWED);
         for (path, value) in [
             ("/1/0/1", "300"),
@@ -51,6 +51,22 @@ fn update_trigger_updates_after_its_answer_ex_05() {
     let mut bench = Bench::registered();
     assert_eq!(execute(&mut bench, "/1/0/8"), Code::CHANGED);
     assert_eq!(bench.asked.len(), 1);
+}
+
+#[test]
+fn disable_is_answered_then_obeyed_for_the_disable_timeout_ex_05_obj_01() {
+    // DER-02
+    let mut bench = Bench::registered_at(settings(2));
+    assert_eq!(bench.send(put("/1/0/5", "900")).code, Code::CHANGED);
+    assert_eq!(execute(&mut bench, "/1/0/4"), Code::CHANGED);
+    let asked = bench.answer(Response::new(Code::DELETED));
+    assert_eq!(asked.method, Method::Delete);
+    let disabled = bench.now;
+    while bench.asked.is_empty() {
+        bench.advance_to_next_deadline();
+    }
+    assert_eq!((bench.asked[0].peer, bench.now - disabled), (peer(1), seconds(900)));
+    assert_eq!(bench.asked.len(), 1, "the other server is not concerned");
 }
 
 #[test]
