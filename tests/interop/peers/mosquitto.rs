@@ -91,6 +91,12 @@ impl Subscriber {
         self.process.wait_for(topic, 0, PATIENCE, |line| line.strip_prefix(&prefix).map(str::to_owned))
     }
 
+    /// All messages from line `mark` on that came before the one that reads `end`, each as topic, blank, payload.
+    pub fn messages_until(&self, mark: usize, end: &str) -> Vec<String> {
+        self.process.wait_for(end, mark, PATIENCE, |line| (line == end).then_some(()));
+        self.process.lines_since(mark).into_iter().take_while(|line| line != end).collect()
+    }
+
     /// How much has come so far; see [`Subscriber::hears`].
     pub fn mark(&self) -> usize {
         self.process.mark()
@@ -99,12 +105,6 @@ impl Subscriber {
     /// Whether this message (`TOPIC PAYLOAD`) comes, from `mark` on.
     pub fn hears(&self, message: &str, mark: usize) -> bool {
         self.process.hear(mark, PATIENCE, |line| (line == message).then_some(())).is_some()
-    }
-
-    /// All messages from line `mark` on that came before the one that reads `end`, each as topic, blank, payload.
-    pub fn messages_until(&self, mark: usize, end: &str) -> Vec<String> {
-        self.process.wait_for(end, mark, PATIENCE, |line| (line == end).then_some(()));
-        self.process.lines_since(mark).into_iter().take_while(|line| line != end).collect()
     }
 }
 
