@@ -516,11 +516,19 @@ impl Endpoint {
             Ok(()) => Event::NotificationDelivered { notification },
             Err(why) => Event::NotificationFailed { notification, why },
         });
-        if result == Err(Failure::Rejected) {
-            self.end_observation(observation, Ending::Rejected);
-        } else if last {
+        if last {
             self.end_observation(observation, Ending::Over);
+        } else if result == Err(Failure::Rejected) {
+            self.reject_observation(observation);
         }
+    }
+
+    /// The peer says that it knows nothing of an observation; the owner decides what that means.
+    fn reject_observation(&mut self, id: ObservationId) {
+        for notification in self.take_notifications(id) {
+            self.events.push_back(Event::NotificationFailed { notification, why: Failure::Abandoned });
+        }
+        self.events.push_back(Event::ObservationRejected { id });
     }
 
     /// Ends an observation and what was still to be told; gives its latest Observe value.

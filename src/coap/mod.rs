@@ -20,6 +20,6 @@ pub mod types;
 mod uploads;
 
 pub use endpoint::Endpoint;
-pub use params::{BadParameter, Params};
+pub use params::{BadParameter, MAX_NSTART, Params};
 pub use stats::{Dropped, Stats};
 pub use types::*;

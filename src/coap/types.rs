@@ -282,7 +282,7 @@ pub enum Failure {
 pub enum Ending {
     /// GET with Observe 1 (OBS-06).
     Cancelled,
-    /// RST to one of its messages (OBS-07): the peer wants no more of them, or does not know us any more.
+    /// RST to its first answer: the peer does not wait for it.
     Rejected,
     /// The peer put its token to a new use (OBS-05).
     Replaced,
@@ -340,7 +340,15 @@ pub enum Event {
         /// The request that asked for it.
         request: RequestId,
     },
-    /// An observation is gone: cancelled by GET 1, by RST, replaced under the same token, or its last notification is over.
+    /// The peer answered a notification by RST (OBS-07). The observation stands until the owner says
+    /// [`Action::ForgetObservation`]: behind a NAT the peer may mean our address. Notifications of it that were not over have
+    /// failed before.
+    ObservationRejected {
+        /// Which.
+        id: ObservationId,
+    },
+    /// An observation is gone: cancelled by GET 1, replaced under the same token, its first answer was rejected by RST, or its
+    /// last notification is over.
     /// Its notifications that were not over have failed before, as [`Failure::Abandoned`].
     ObservationEnded {
         /// Which.
@@ -353,7 +361,7 @@ pub enum Event {
         /// Which.
         notification: NotificationId,
     },
-    /// The notification had no proper end; the observation stays (choice OBS-10), except after RST.
+    /// The notification had no proper end; the observation stays (choice OBS-10).
     NotificationFailed {
         /// Which.
         notification: NotificationId,

@@ -2,13 +2,16 @@
 #![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod onenet;
+mod servers;
+
 use std::time::Duration;
 
 use nbgate::config;
 use nbgate::gateway::settings::{Host, Settings};
 use nbgate::lab::sensors::MAPPINGS_TOML;
-use nbgate::lab::world::{Options, Report, SERVER, World};
-use nbgate::lab::{broker, cell, modem, server};
+use nbgate::lab::world::{Options, Report, SERVER, Site, World};
+use nbgate::lab::{broker, cell, modem};
 use nbgate::link::clock;
 
 /// Seeds that every scenario runs with, unless `SIM_SEED` names one.
@@ -32,9 +35,10 @@ fn options(seed: u64) -> Options {
         period: Duration::from_secs(60),
         cell: cell::Options::default(),
         modem: modem::Options::default(),
-        server: server::Settings::default(),
+        servers: vec![Site::default()],
         broker: broker::Settings::default(),
         broker_away: None,
+        bays: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
         order_every: Some(Duration::from_secs(900)),
         mishaps: Vec::new(),
@@ -88,6 +92,7 @@ fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
         let period = Duration::from_secs(1200);
         let report = good(Options { period, order_every: None, ..options(seed) });
         assert!(report.updates > 2, "SIM_SEED={seed}: {report:?}");
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}: {report:?}");
     }
 }
 
@@ -108,7 +113,9 @@ fn a_nat_that_forgets_before_a_resend_is_survived() {
         let mut options = patient(options(seed));
         options.gateway.nat_idle = nat_idle;
         options.period = Duration::from_secs(1200);
-        good(Options { cell, ..options });
+        let report = good(Options { cell, ..options });
+        // The server observes anew where it sees us after an Update.
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}: {report:?}");
     }
 }
 

@@ -281,7 +281,7 @@ impl Endpoint {
         match self.observations.by_recent_mid(peer, mid, now, lifetime) {
             Some(id) => {
                 self.stats.rejected += 1;
-                self.end_observation(id, Ending::Rejected);
+                self.reject_observation(id);
             }
             None => self.stats.dropped.unmatched += 1,
         }

@@ -6,6 +6,7 @@
 
 mod errors;
 mod report;
+mod sites;
 mod surroundings;
 
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use crate::gateway::core::Core;
 use crate::gateway::io::{Event, Input, Output};
 use crate::gateway::settings::Settings;
 use crate::lab::sensors::{Kind, Player};
-use crate::lab::{broker, cell, modem, server};
+use crate::lab::{broker, cell, modem};
+use crate::net::Peer;
 use crate::seed::Seed;
 
 use report::Digest;
@@ -46,21 +48,23 @@ pub struct Options {
     pub cell: cell::Options,
     /// The modem.
     pub modem: modem::Options,
-    /// The server.
-    pub server: server::Settings,
+    /// The servers, at [`SERVER`] and the addresses that follow. The gateway may know of more: they do not answer.
+    pub servers: Vec<Site>,
     /// The broker.
     pub broker: broker::Settings,
     /// The broker goes down after the first, for the second; `None`: it stays up.
     pub broker_away: Option<(Duration, Duration)>,
-    /// The gateway. Its one server must be at [`SERVER`].
+    /// The gateway. The first of its servers must be at [`SERVER`].
     pub gateway: Settings,
-    /// The server dims the lamp every so often; `None`: never.
+    /// So many further parking bays speak once, after so long; `None`: there are none.
+    pub bays: Option<(u16, Duration)>,
+    /// The first server dims the lamp every so often; `None`: never.
     pub order_every: Option<Duration>,
     /// What befalls the cell, and how long after the beginning; in the order of time.
     pub mishaps: Vec<(Duration, cell::Order)>,
 }
 
-pub use surroundings::{SERVER, is_same};
+pub use sites::{SERVER, Site, is_same};
 
 /// The gateway, its surroundings, and the clock.
 pub struct World {
@@ -127,8 +131,16 @@ impl World {
     /// Something is still to reach the server, or the registration does not stand.
     fn is_unsettled(&self) -> bool {
         let snapshot = self.core.snapshot();
-        let is_registered = snapshot.servers.iter().all(|server| server.location.is_some());
-        snapshot.books.pending() > 0 || !is_registered || !self.around.differences().is_empty()
+        // Nobody can register at a server that is not there.
+        let is_there = |peer: Peer| self.around.sites().has(peer.0);
+        let mut there = snapshot.servers.iter().filter(|server| server.peer.is_some_and(is_there));
+        let is_registered = there.all(|server| server.location.is_some());
+        self.pending_too_long() > 0 || !is_registered || !self.around.differences().is_empty()
+    }
+
+    /// Samples that are pending beyond those that may be for good.
+    fn pending_too_long(&self) -> u64 {
+        self.core.snapshot().books.pending().saturating_sub(self.around.may_pend() as u64)
     }
 
     /// Moves the clock from deadline to deadline until `end`.
@@ -137,7 +149,7 @@ impl World {
         self.settle();
         while !self.broken && !self.stopped {
             let Some(next) = self.next_deadline() else {
-                if self.core.snapshot().books.pending() > 0 {
+                if self.pending_too_long() > 0 {
                     self.break_off("silence: samples are pending and nothing is going to happen");
                 }
                 return;
@@ -197,7 +209,7 @@ impl World {
         if !books.balance() {
             self.fail(&format!("the books do not balance: {books:?}"));
         }
-        if books.pending() > 0 {
+        if self.pending_too_long() > 0 {
             self.fail(&format!("{} samples are still pending after the settling time", books.pending()));
         }
         for difference in self.around.differences() {
@@ -237,7 +249,7 @@ impl World {
         report.datagrams_down = air.down.datagrams;
         report.resends = snapshot.coap.resends;
         report.digest = self.digest.value();
-        self.around.add_to(report);
+        self.around.sites().add_to(report);
     }
 
     fn break_off(&mut self, why: &str) {

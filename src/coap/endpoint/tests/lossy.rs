@@ -185,6 +185,13 @@ impl World {
             Event::Failed { exchange, .. } => *self.failed.entry(exchange.0).or_default() += 1,
             Event::ObservationStarted { id, .. } => self.observation = Some(id),
             Event::ObservationEnded { .. } => self.observation = None,
+            Event::ObservationRejected { id } => {
+                self.observation = None;
+                let forget = Action::ForgetObservation { observation: id };
+                self.sides[side].handle_action(forget, self.now);
+                // What was to be told goes with it, without a word.
+                self.notifications.values_mut().for_each(|ends| *ends = (*ends).max(1));
+            }
             Event::NotificationDelivered { notification }
             | Event::NotificationFailed { notification, .. } => {
                 *self.notifications.get_mut(&notification.0).unwrap() += 1;
