@@ -27,7 +27,7 @@ impl Range {
             (ValueType::Integer | ValueType::Unsigned, Unit::Bits) => width(numbers, 1),
             (ValueType::Integer | ValueType::Unsigned, Unit::Octets) => width(numbers, 8),
             (ValueType::Float, Unit::None) => floats(numbers),
-            (ValueType::String | ValueType::Opaque, Unit::Octets) => Some(Self::Octets(intervals(numbers)?)),
+            (ValueType::String | ValueType::Opaque, Unit::Octets) => Some(Self::Octets(lengths(numbers)?)),
             // A bare number beside a text may count octets, characters or digits: not ours to guess.
             _ => None,
         }
@@ -81,6 +81,15 @@ fn intervals(text: &str) -> Option<Vec<(i128, i128)>> {
     }
     let list = text.replace(" or ", ",").replace('-', ",");
     list.split(',').map(|number| number.parse().ok().map(|number| (number, number))).collect()
+}
+
+/// As `intervals`, but a lone number is how much there is room for: a description of 32 octets may be shorter.
+fn lengths(text: &str) -> Option<Vec<(i128, i128)>> {
+    let intervals = intervals(text)?;
+    Some(match intervals[..] {
+        [(low, high)] if low == high => vec![(0, high)],
+        _ => intervals,
+    })
 }
 
 fn floats(text: &str) -> Option<Range> {
@@ -155,6 +164,13 @@ mod tests {
             Range::read("10 or 26 Bytes", ValueType::String),
             Some(Range::Octets(vec![(10, 10), (26, 26)]))
         );
+    }
+
+    #[test]
+    fn a_lone_number_of_octets_is_the_room_there_is_typ_03() {
+        for value_type in [ValueType::String, ValueType::Opaque] {
+            assert_eq!(Range::read("32 bytes", value_type), Some(Range::Octets(vec![(0, 32)])));
+        }
     }
 
     #[test]
