@@ -59,7 +59,7 @@ impl Client {
         let Self { settings, model, tree, accounts, .. } = self;
         let Some(account) = accounts.get_mut(index) else { return };
         let facts = facts(settings, model, tree, surroundings, account.server);
-        let links = || ObjectList::new(tree.listed(), model, &[]).encode(model.enabler());
+        let links = || ObjectList::new(tree.listed(), model, &[]).encode();
         let exchange = ExchangeId(self.last_exchange + 1);
         let Some((step, action)) = account.poll(facts, exchange, links, now) else { return };
         self.last_exchange += 1;

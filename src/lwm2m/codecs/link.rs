@@ -71,10 +71,11 @@ impl Link {
         self
     }
 
-    /// With `ver`, quoted under LwM2M 1.0 and bare from 1.1 on (REG-12).
+    /// With `ver`, bare under every version of the enabler (REG-12): LwM2M 1.0 shows it with quotes and without, and
+    /// Leshan refuses it with them.
     #[must_use]
-    pub fn version(self, version: Version, enabler: Version) -> Self {
-        if enabler < Version::V1_1 { self.quoted("ver", version) } else { self.bare("ver", version) }
+    pub fn version(self, version: Version) -> Self {
+        self.bare("ver", version)
     }
 
     /// The value of an attribute, without its quotes; empty for a flag.
@@ -156,7 +157,7 @@ pub fn discover(
         let announced =
             path.object().filter(|_| path.depth() == 1).and_then(|id| model.announced_version(id));
         if let Some(version) = announced {
-            link = link.version(version, model.enabler());
+            link = link.version(version);
         }
         if let Some(dim) = dim {
             link = link.bare("dim", dim);
@@ -334,10 +335,9 @@ mod tests {
             3 if path.instance() == Some(1) => vec![("gt", 50.0), ("lt", 42.2)],
             _ => vec![],
         };
-        let of = |model: &Model| text(&discover(Path::object_only(3303), &present, model, attributes));
+        let links = text(&discover(Path::object_only(3303), &present, &Model::builtin(), attributes));
         let rest = ",</3303/0>,</3303/0/5700>,</3303/1>,</3303/1/5700>;gt=50;lt=42.2";
-        assert_eq!(of(&Model::builtin()), format!("</3303>;ver=1.1;pmin=10{rest}"));
-        assert_eq!(of(&Model::for_enabler(Version::V1_0)), format!("</3303>;ver=\"1.1\";pmin=10{rest}"));
+        assert_eq!(links, format!("</3303>;ver=1.1;pmin=10{rest}"));
     }
 
     fn any_link() -> impl Strategy<Value = Link> {

@@ -96,6 +96,16 @@ impl Subscriber {
         self.process.wait_for(end, mark, PATIENCE, |line| (line == end).then_some(()));
         self.process.lines_since(mark).into_iter().take_while(|line| line != end).collect()
     }
+
+    /// How much has come so far; see [`Subscriber::hears`].
+    pub fn mark(&self) -> usize {
+        self.process.mark()
+    }
+
+    /// Whether this message (`TOPIC PAYLOAD`) comes, from `mark` on.
+    pub fn hears(&self, message: &str, mark: usize) -> bool {
+        self.process.hear(mark, PATIENCE, |line| (line == message).then_some(())).is_some()
+    }
 }
 
 /// A port that was free a moment ago.

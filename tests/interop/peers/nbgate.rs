@@ -35,6 +35,11 @@ impl Gateway {
         Self { process, _folder: folder }
     }
 
+    /// Waits until it logs this; fails at once if it ends.
+    pub fn wait_for_text(&self, text: &str) {
+        self.process.wait_for_text(text);
+    }
+
     /// Asks it to end as a service manager does; it must end well within `limit`.
     pub fn stop(self, limit: Duration) {
         self.terminate();
