@@ -139,6 +139,56 @@ fn the_demo_takes_a_server_and_a_broker_of_the_users_own() {
     assert!(lines.contains("the way down is not tested") && lines.contains("acknowledged"), "{lines}");
 }
 
+/// A part of the lab in the background, killed when the test ends.
+struct Part(Child);
+
+impl Part {
+    /// Starts it, and gives its first line.
+    fn start(arguments: &[&str]) -> (Self, String) {
+        let mut child = nbgate(arguments).spawn().unwrap();
+        let mut line = String::new();
+        let mut octet = [0];
+        while child.stdout.as_mut().unwrap().read(&mut octet).unwrap() == 1 && octet != [b'\n'] {
+            line.push(char::from(octet[0]));
+        }
+        (Self(child), line)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn onenets_opening_passes_over_a_slow_modem() {
+    let script = ["lab", "server", "--listen", "127.0.0.1:0", "--json", "--script", "onenet"];
+    let (mut server, ready) = Part::start(&script);
+    let uri = serde_json::from_str::<serde_json::Value>(&ready).unwrap()["coap"].as_str().unwrap().to_owned();
+    let (_modem, port) = Part::start(&["lab", "modem", "--rtt", "1500ms", "--attach-delay", "100ms"]);
+    let _gateway = Gateway::start(&format!(
+        "[modem]\nport = {port:?}\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n\
+         [lwm2m]\nendpoint = \"{{imei}};{{imsi}}\"\nversion = \"1.0\"\nlwm2m_parameter = false\n\
+         start_jitter = \"0s\"\n[[lwm2m.servers]]\nuri = \"{uri}\"\n"
+    ));
+    let stdout = BufReader::new(server.0.stdout.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut seen = vec![];
+    while let Ok(line) = lines.recv_timeout(BOUND) {
+        seen.push(serde_json::from_str::<serde_json::Value>(&line).unwrap());
+    }
+    assert!(server.0.wait().unwrap().success(), "{seen:#?}");
+    assert_eq!(seen[0]["ep"], "350000000000006;001010123456789");
+    let verdict = seen.last().unwrap();
+    assert_eq!((&verdict["event"], &verdict["ok"]), (&"verdict".into(), &true.into()), "{seen:#?}");
+    let steps = seen.iter().filter(|line| line["event"] == "step").count();
+    assert_eq!(verdict["requests"], steps, "{seen:#?}");
+}
+
 #[test]
 fn a_wrong_command_line_and_a_wrong_configuration_end_with_2() {
     assert_eq!(output(&["demo", "--modem", "/dev/ttyUSB2"]).status.code(), Some(2), "--modem needs --server");

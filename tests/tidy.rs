@@ -58,6 +58,8 @@ const ROOMS: &[Room] = &[
             "config",
         ],
     },
+    // What it reads is what the client shows.
+    Room { name: "gateway::host", kind: Edge, may: &["gateway::settings", "lwm2m::client"] },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
     Room { name: "status", kind: Edge, may: &["gateway::io"] },

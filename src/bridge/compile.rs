@@ -11,8 +11,9 @@ use super::mapping::{
 use super::pointer::Pointer;
 use super::topic::{Filter, Template, is_name, is_topic};
 
-/// Objects of the gateway itself, filled or not yet: Security, Server, Access Control, Device, Connectivity, Firmware.
-const NATIVE_OBJECTS: std::ops::RangeInclusive<u16> = 0..=5;
+/// Objects of the gateway itself, filled or not yet: Security, Server, Access Control, Device, Connectivity, Firmware,
+/// Connectivity Statistics.
+const NATIVE_OBJECTS: [u16; 7] = [0, 1, 2, 3, 4, 5, 7];
 
 /// Most names that a hint lists.
 const HINTS: usize = 6;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most instances that one mapping may bring about; further ones are refused.
-pub const MAX_PER_MAPPING: usize = 256;
+pub const MAX_PER_MAPPING: usize = 16_384;
 
 /// Longest text that a capture may stand for, in octets.
 pub const MAX_CAPTURE_OCTETS: usize = 128;
@@ -27,6 +27,8 @@ struct Object {
     by_id: BTreeMap<u16, Key>,
     /// IDs that a mapping names outright, so that they stand for no capture.
     fixed: BTreeSet<u16>,
+    /// No ID below is free: what is allocated stays so.
+    free_from: u16,
 }
 
 /// Why there is no instance for a capture.
@@ -71,7 +73,7 @@ impl Instances {
         }
         let id = match existing {
             Some(id) => id,
-            None => object.lowest_free().ok_or(InstanceError::Full)?,
+            None => object.allocate().ok_or(InstanceError::Full)?,
         };
         known.insert(id);
         object.by_id.insert(id, key.clone());
@@ -86,9 +88,13 @@ impl Instances {
 }
 
 impl Object {
-    fn lowest_free(&self) -> Option<u16> {
+    /// The lowest free ID, which is free no longer.
+    fn allocate(&mut self) -> Option<u16> {
         // 65535 is no Object Instance ID (DM-05).
-        (0..u16::MAX).find(|id| !self.by_id.contains_key(id) && !self.fixed.contains(id))
+        let is_free = |id: &u16| !self.by_id.contains_key(id) && !self.fixed.contains(id);
+        let id = (self.free_from..u16::MAX).find(is_free)?;
+        self.free_from = id + 1;
+        Some(id)
     }
 }
 
@@ -126,7 +132,7 @@ mod tests {
         }
         assert_eq!(instances.find_or_allocate(0, 3303, &["one more"]), Err(InstanceError::Full));
         assert_eq!(instances.find_or_allocate(0, 3303, &["0"]), Ok(0));
-        assert_eq!(instances.find_or_allocate(1, 3303, &["one more"]), Ok(256));
+        assert_eq!(instances.find_or_allocate(1, 3303, &["one more"]), Ok(MAX_PER_MAPPING as u16));
         assert_eq!(instances.find_or_allocate(0, 3303, &["one more"]), Err(InstanceError::Full));
     }
 

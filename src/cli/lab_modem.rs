@@ -17,6 +17,9 @@ use crate::lab::pty::Pty;
 use crate::link::clock;
 use crate::seed::Seed;
 
+/// Less than this leaves no room for a CoAP message with a path.
+const MIN_RECEIVE: usize = 64;
+
 /// What `nbgate lab modem` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -47,6 +50,12 @@ pub struct Args {
     /// The carrier forgets a UDP mapping after so long without a datagram up; 0: never.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
     nat_idle: Duration,
+    /// Longest datagram that the modem takes from the network; less than 1500 stands for another family.
+    #[arg(long, value_name = "OCTETS", default_value_t = modem::MAX_RECEIVE, value_parser = receive_limit)]
+    max_receive: usize,
+    /// What becomes of longer datagrams: their beginning reaches the host, or nothing does.
+    #[arg(long, value_enum, default_value_t = LongDatagrams::Cut)]
+    long_datagrams: LongDatagrams,
     /// Start of all random numbers.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -61,6 +70,18 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Dialect {
     QuectelBg9x,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LongDatagrams {
+    Cut,
+    Drop,
+}
+
+/// What a modem can be told to take: a CoAP header at least, and no more than the family has.
+fn receive_limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok().filter(|octets| (MIN_RECEIVE..=modem::MAX_RECEIVE).contains(octets));
+    limit.ok_or_else(|| format!("write a number of octets from {MIN_RECEIVE} to {}", modem::MAX_RECEIVE))
 }
 
 /// Serves until it is interrupted.
@@ -103,7 +124,16 @@ fn open(args: &Args) -> anyhow::Result<Port> {
 }
 
 fn modem_options(args: &Args) -> modem::Options {
-    modem::Options { baud: Some(args.baud), wall_clock: clock::unix_time(), ..modem::Options::default() }
+    modem::Options {
+        baud: Some(args.baud),
+        wall_clock: clock::unix_time(),
+        max_receive: args.max_receive,
+        long_datagrams: match args.long_datagrams {
+            LongDatagrams::Cut => modem::LongDatagrams::Cut,
+            LongDatagrams::Drop => modem::LongDatagrams::Drop,
+        },
+        ..modem::Options::default()
+    }
 }
 
 fn cell_options(args: &Args) -> cell::Options {

@@ -1,28 +1,39 @@
 //! `nbgate lab server`: an LwM2M server to register at, with commands on its standard input.
 
+mod script;
+mod show;
+
 use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
 use super::output::say;
 use super::signals;
 use crate::coap;
-use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Reading, Registration, Server, Settings};
+use crate::lab::server::{Answer, CommandError, Event, HELP, Order, Rules, Server, Settings};
 use crate::lab::server_edge::Edge;
 use crate::link::clock;
-use crate::lwm2m::Value;
 use crate::seed::Seed;
+use show::{event_json, event_text, outcome_json, outcome_text};
 
 /// Lines of input that may wait.
 const MAX_LINES: usize = 64;
 
+/// Platforms whose opening can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Script {
+    /// China Mobile's: a Discover of each object, an Observe of each instance and a Read of /3/0 in one burst.
+    Onenet,
+}
+
 /// An LwM2M server for tests: shows registrations and values as they come, and takes one-line commands
-/// (`read`, `write`, `execute`, `observe`, `discover`, `cancel`; `help` explains them).
+/// (`read`, `write`, `replace`, `create`, `delete`, `execute`, `observe`, `discover`, `attributes`, `cancel`; `help`
+/// explains them).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Address and UDP port to listen on; port 0 takes a free one, and the first line says which.
@@ -34,7 +45,14 @@ pub struct Args {
     /// Run one command and end: wait for its endpoint to register, print the answer. Exit code 0 for 2.xx.
     #[arg(long, value_name = "COMMAND")]
     once: Option<Order>,
-    /// With --once: how long to wait for registration and answer together.
+    /// Play what this platform does when a device registers, and end: print each request with the time that its answer
+    /// took, and the verdict. Exit code 0 if all were answered in time. Takes its endpoint names and registrations only.
+    #[arg(long, value_enum, value_name = "PLATFORM", conflicts_with_all = ["once", "no_observe"])]
+    script: Option<Script>,
+    /// Take a Register without an lwm2m parameter as one of LwM2M 1.0.
+    #[arg(long)]
+    version_optional: bool,
+    /// With --once: how long to wait for registration and answer together. With --script: for the registration.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     timeout: Duration,
     /// CoAP transmission parameters: nbiot waits long before it sends again, lan is RFC 7252 as written.
@@ -53,17 +71,26 @@ pub struct Args {
 /// # Errors
 /// The address cannot be bound, or the one command failed.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let params = if args.profile == "lan" { coap::Params::lan() } else { coap::Params::nbiot() };
-    let observe = !args.no_observe && args.once.is_none();
-    let settings = Settings { params, observe, ..Settings::default() };
+    let settings = settings(&args);
     let time = clock::unix_time().map_or(0, |time| time.millis.unsigned_abs());
     let seed = Seed::new(args.seed.unwrap_or(time)).child("lab server");
     let edge = Edge::bind(args.listen, Server::new(settings, seed), clock::now)
         .await
         .with_context(|| format!("cannot listen on UDP {}", args.listen))?;
-    match args.once {
-        Some(order) => once(edge, order, args.timeout, args.json).await,
-        None => serve(edge, args.json).await,
+    match (args.once, args.script) {
+        (Some(order), _) => once(edge, order, args.timeout, args.json).await,
+        (None, Some(Script::Onenet)) => script::onenet(edge, args.timeout, args.json).await,
+        (None, None) => serve(edge, args.json).await,
+    }
+}
+
+fn settings(args: &Args) -> Settings {
+    let params = if args.profile == "lan" { coap::Params::lan() } else { coap::Params::nbiot() };
+    let rules = Rules { version_optional: args.version_optional, imei_and_imsi: false };
+    let settings = Settings { params, rules, ..Settings::default() };
+    match args.script {
+        Some(Script::Onenet) => settings.for_onenet(),
+        None => Settings { observe: !args.no_observe && args.once.is_none(), ..settings },
     }
 }
 
@@ -182,232 +209,21 @@ fn registration_of(event: &Event) -> Option<&str> {
     }
 }
 
-// For people.
-
-fn event_text(event: &Event, registration: Option<&Registration>) -> String {
-    match event {
-        Event::Registered { endpoint, peer, again } => {
-            let again = if *again { " again" } else { "" };
-            format!("{endpoint} registered{again} from {peer}{}", details(registration))
-        }
-        Event::Updated { endpoint, peer, objects: false } => format!("{endpoint} updated from {peer}"),
-        Event::Updated { endpoint, peer, objects: true } => {
-            format!("{endpoint} updated from {peer}{}", details(registration))
-        }
-        Event::Deregistered { endpoint } => format!("{endpoint} de-registered"),
-        Event::Expired { endpoint } => format!("{endpoint} expired"),
-        Event::Refused { peer, refusal } => format!("{peer} refused: {refusal}"),
-        Event::Observing { endpoint, path } => format!("{endpoint} {path} is observed"),
-        Event::NotObserving { endpoint, path, why } => format!("{endpoint} {path} is not observed: {why}"),
-        Event::Value(reading) => reading_text(reading),
-        Event::Unreadable { endpoint, path, why } => {
-            format!("{endpoint} {path} sent something unreadable: {why}")
-        }
-        Event::Finished { endpoint, outcome, .. } => outcome_text(endpoint, outcome),
-    }
-}
-
-fn details(registration: Option<&Registration>) -> String {
-    let Some(registration) = registration else { return String::new() };
-    let lifetime = humantime::format_duration(registration.lifetime());
-    format!(
-        ": LwM2M {}, binding {}, lifetime {lifetime}, objects {}",
-        registration.version(),
-        registration.binding(),
-        paths(registration).join(" ")
-    )
-}
-
-fn paths(registration: &Registration) -> Vec<String> {
-    let objects = &registration.objects().objects;
-    objects
-        .iter()
-        .flat_map(|(object, listed)| {
-            let instances = listed.instances.iter().map(move |instance| format!("/{object}/{instance}"));
-            let bare = listed.instances.is_empty().then(|| format!("/{object}"));
-            bare.into_iter().chain(instances)
-        })
-        .collect()
-}
-
-fn reading_text(reading: &Reading) -> String {
-    let Reading { endpoint, path, object, resource, value, unit, .. } = reading;
-    let unit = unit.as_deref().map_or(String::new(), |unit| format!(" {unit}"));
-    format!("{endpoint} {path} {object}, {resource} = {}{unit}", value_text(value))
-}
-
-fn value_text(value: &Value) -> String {
-    match value {
-        Value::String(text) | Value::CoreLink(text) => format!("{text:?}"),
-        Value::Integer(number) => number.to_string(),
-        Value::Unsigned(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Boolean(truth) => truth.to_string(),
-        Value::Opaque(octets) => format!("0x{}", hex(octets)),
-        Value::Time(seconds) => time_text(*seconds),
-        Value::ObjectLink(object, instance) => format!("{object}:{instance}"),
-    }
-}
-
-/// As a date where there is one.
-fn time_text(seconds: i64) -> String {
-    let since = u64::try_from(seconds).ok().map(Duration::from_secs);
-    let time = since.and_then(|since| std::time::UNIX_EPOCH.checked_add(since));
-    // RFC 3339 ends with the year 9999.
-    time.filter(|_| seconds < 253_402_300_800)
-        .map_or_else(|| seconds.to_string(), |time| humantime::format_rfc3339_seconds(time).to_string())
-}
-
-fn outcome_text(endpoint: &str, outcome: &Result<Answer, CommandError>) -> String {
-    match outcome {
-        Ok(answer) => {
-            let values = answer.values.iter().map(|reading| format!("\n  {}", reading_text(reading)));
-            let links = answer.links.iter().map(|link| format!("\n  {link}"));
-            format!("{endpoint} answered {}{}", answer.code, values.chain(links).collect::<String>())
-        }
-        Err(error) if endpoint.is_empty() => error.to_string(),
-        Err(error) => format!("{endpoint} did not answer: {error}"),
-    }
-}
-
-// For programs.
-
-fn event_json(event: &Event, registration: Option<&Registration>) -> Json {
-    let mut json = match event {
-        Event::Registered { endpoint, peer, again } => {
-            json!({ "event": "registered", "ep": endpoint, "peer": peer.to_string(), "again": again })
-        }
-        Event::Updated { endpoint, peer, objects } => {
-            json!({ "event": "updated", "ep": endpoint, "peer": peer.to_string(), "objects_changed": objects })
-        }
-        Event::Deregistered { endpoint } => json!({ "event": "deregistered", "ep": endpoint }),
-        Event::Expired { endpoint } => json!({ "event": "expired", "ep": endpoint }),
-        Event::Refused { peer, refusal } => json!({
-            "event": "refused", "peer": peer.to_string(), "code": refusal.code.to_string(), "why": refusal.why,
-        }),
-        Event::Observing { endpoint, path } => {
-            json!({ "event": "observing", "ep": endpoint, "path": path.to_string() })
-        }
-        Event::NotObserving { endpoint, path, why } => {
-            json!({ "event": "not-observing", "ep": endpoint, "path": path.to_string(), "why": why })
-        }
-        Event::Value(reading) => reading_json(reading),
-        Event::Unreadable { endpoint, path, why } => {
-            json!({ "event": "unreadable", "ep": endpoint, "path": path.to_string(), "why": why })
-        }
-        Event::Finished { command, endpoint, outcome } => {
-            let mut json = outcome_json(endpoint, outcome);
-            json["event"] = "answer".into();
-            json["command"] = command.0.into();
-            json
-        }
-    };
-    if let Some(registration) = registration {
-        json["location"] = format!("/rd/{}", registration.location()).into();
-        json["lwm2m"] = registration.version().to_string().into();
-        json["binding"] = registration.binding().into();
-        json["lifetime"] = registration.lifetime().as_secs().into();
-        json["links"] = paths(registration).into();
-    }
-    json
-}
-
-fn reading_json(reading: &Reading) -> Json {
-    json!({
-        "event": "value",
-        "ep": reading.endpoint,
-        "path": reading.path.to_string(),
-        "object": reading.object,
-        "resource": reading.resource,
-        "value": value_json(&reading.value),
-        "unit": reading.unit,
-        "changed": reading.changed,
-    })
-}
-
-/// Opaque as hex, time as seconds, an object link as `3:0`.
-fn value_json(value: &Value) -> Json {
-    match value {
-        Value::String(text) | Value::CoreLink(text) => json!(text),
-        Value::Integer(number) | Value::Time(number) => json!(number),
-        Value::Unsigned(number) => json!(number),
-        Value::Float(number) => json!(number),
-        Value::Boolean(truth) => json!(truth),
-        Value::Opaque(octets) => json!(hex(octets)),
-        Value::ObjectLink(object, instance) => json!(format!("{object}:{instance}")),
-    }
-}
-
-fn outcome_json(endpoint: &str, outcome: &Result<Answer, CommandError>) -> Json {
-    match outcome {
-        Ok(answer) => json!({
-            "ok": answer.code.is_success(),
-            "ep": endpoint,
-            "code": answer.code.to_string(),
-            "values": answer.values.iter().map(plain_json).collect::<Vec<_>>(),
-            "links": answer.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        }),
-        Err(error) => json!({ "ok": false, "ep": endpoint, "error": error.to_string() }),
-    }
-}
-
-/// A reading inside an answer: who and when are said around it.
-fn plain_json(reading: &Reading) -> Json {
-    json!({
-        "path": reading.path.to_string(),
-        "object": reading.object,
-        "resource": reading.resource,
-        "value": value_json(&reading.value),
-        "unit": reading.unit,
-    })
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::coap::Code;
     use crate::lab::server::CommandId;
-    use crate::lwm2m::Path;
-
-    fn reading() -> Reading {
-        Reading {
-            endpoint: "gw1".into(),
-            path: Path::resource_of(3303, 0, 5700),
-            object: "Temperature",
-            resource: "Sensor Value",
-            value: Value::Float(22.5),
-            unit: Some("Cel".into()),
-            changed: true,
-        }
-    }
-
-    #[test]
-    fn values_read_well_for_people_and_programs() {
-        let event = Event::Value(reading());
-        assert_eq!(event_text(&event, None), "gw1 /3303/0/5700 Temperature, Sensor Value = 22.5 Cel");
-        let expected = json!({
-            "event": "value", "ep": "gw1", "path": "/3303/0/5700", "object": "Temperature",
-            "resource": "Sensor Value", "value": 22.5, "unit": "Cel", "changed": true,
-        });
-        assert_eq!(event_json(&event, None), expected);
-        assert_eq!(value_text(&Value::Time(1_767_225_600)), "2026-01-01T00:00:00Z");
-        assert_eq!(value_text(&Value::Time(-1)), "-1");
-        assert_eq!(value_json(&Value::Opaque(vec![1, 0xab])), json!("01ab"));
-    }
 
     #[test]
     fn answers_tell_success_by_their_code() {
-        let answer = Answer { code: Code::CONTENT, values: vec![reading()], links: vec![] };
+        let answer = Answer::bare(Code::CONTENT);
         let event =
             Event::Finished { command: CommandId(7), endpoint: "gw1".into(), outcome: Ok(answer.clone()) };
         let json = event_json(&event, None);
         assert_eq!((&json["ok"], &json["command"], &json["code"]), (&json!(true), &json!(7), &json!("2.05")));
         assert!(report("gw1", &Ok(answer), true).is_ok());
-        let refused = Answer { code: Code::NOT_FOUND, values: vec![], links: vec![] };
+        let refused = Answer::bare(Code::NOT_FOUND);
         assert!(report("gw1", &Ok(refused), false).is_err());
         assert!(report("gw1", &Err(CommandError::TooMany), true).is_err());
     }
@@ -421,6 +237,8 @@ mod tests {
             timeout: Duration::from_millis(20),
             profile: "lan".into(),
             no_observe: false,
+            script: None,
+            version_optional: false,
             seed: Some(1),
         };
         assert!(run(args).await.unwrap_err().to_string().contains("no registration"));

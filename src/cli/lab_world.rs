@@ -9,8 +9,8 @@ use super::output::say;
 use crate::config;
 use crate::gateway::settings::{Host, Settings};
 use crate::lab::sensors::MAPPINGS_TOML;
-use crate::lab::world::{Options, Report, SERVER, World};
-use crate::lab::{broker, cell, modem, server};
+use crate::lab::world::{Options, Report, SERVER, Site, World};
+use crate::lab::{broker, cell, modem};
 use crate::link::clock;
 
 /// Run the gateway, four sensors, a broker, a modem, a radio cell and a server under a virtual clock
@@ -84,9 +84,10 @@ fn options(args: &Args) -> anyhow::Result<Options> {
             ..cell::Options::default()
         },
         modem: modem::Options::default(),
-        server: server::Settings::default(),
+        servers: vec![Site::default()],
         broker: broker::Settings::default(),
         broker_away: None,
+        bays: None,
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
         mishaps: Vec::new(),

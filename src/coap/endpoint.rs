@@ -9,9 +9,12 @@
 //! | requests of the peer being served | 16 | answered 5.03 with Max-Age |
 //! | acknowledgements, resets, repeated answers in the queue | 16 (128 in all) | dropped: the peer's resend asks again |
 //! | remembered messages | 64, 16 KiB of answers | the oldest answered one is forgotten |
-//! | observations, each direction | 256 (1024 in all) | the request is answered without Observe |
+//! | observations, each direction (in all) | 16,384 | the request is answered without Observe |
+//! | bodies that arrive in blocks | 4 of 64 KiB (16 in all) | `uploads` |
+//! | bodies that leave in blocks | 16 of 1 MiB (64, 4 MiB in all) | `snapshots`; one that is larger is answered 5.00 |
 //! | events | what one call makes | drained by the owner after each call |
 
+mod blockwise;
 mod incoming;
 #[cfg(test)]
 mod tests;
@@ -21,19 +24,23 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
+use super::block::Wants;
 use super::dedup::{Answer, Dedup};
 use super::exchange::{Carriage, Exchanges, Failed, Out, OutId, Purpose};
 use super::message::{Kind, Message, Token};
 use super::message_id::MessageIds;
 use super::observe::{Observations, Observing};
+use super::own::Own;
 use super::params::Params;
 use super::reliability::{Delivery, RoundTrip};
 use super::requests::{Acknowledgement, Asked, Requests};
+use super::snapshots::Snapshots;
 use super::stats::Stats;
 use super::types::{
     Action, Code, Ending, Event, ExchangeId, Failure, NotificationId, ObservationId, Priority, Request,
     RequestId, Response,
 };
+use super::uploads::Uploads;
 use crate::clock::Deadline;
 use crate::net::{Datagram, Outgoing, Peer, ReleaseHint, TransmitId};
 use crate::seed::{Rng, Seed};
@@ -44,6 +51,8 @@ const MAX_PEERS: usize = 64;
 const MAX_OWN_PER_PEER: usize = 64;
 /// Octets of a message that every path carries (RFC 7252 §4.6); until the link tells its own limit.
 const DEFAULT_MAX_DATAGRAM: usize = 1152;
+/// Max-Age of the 5.03 for one request or block-wise transfer too many, in seconds.
+const BUSY_SECONDS: u32 = 10;
 /// Octets of own tokens: the 32 bits of chance that RFC 7252 §5.3.1 asks for without DTLS; each more is paid for on the air.
 const TOKEN_OCTETS: usize = 4;
 
@@ -54,6 +63,8 @@ pub struct Endpoint {
     rng: Rng,
     clock: LinkClock,
     max_datagram: usize,
+    /// A datagram of this many octets or more may have been cut on its way to us.
+    max_receive: usize,
     allowed: Option<BTreeSet<Peer>>,
     mids: MessageIds,
     peers: BTreeMap<Peer, PeerState>,
@@ -61,6 +72,10 @@ pub struct Endpoint {
     exchanges: Exchanges,
     observations: Observations,
     observing: Observing,
+    uploads: Uploads,
+    snapshots: Snapshots,
+    /// Notifications that arrived as far as their first block goes.
+    unfetched: BTreeMap<NotificationId, ObservationId>,
     events: VecDeque<Event>,
     stats: Stats,
 }
@@ -82,6 +97,7 @@ impl Endpoint {
             rng,
             clock: LinkClock::default(),
             max_datagram: DEFAULT_MAX_DATAGRAM,
+            max_receive: usize::MAX,
             allowed: None,
             mids,
             peers: BTreeMap::new(),
@@ -89,6 +105,9 @@ impl Endpoint {
             exchanges: Exchanges::default(),
             observations: Observations::default(),
             observing: Observing::default(),
+            uploads: Uploads::default(),
+            snapshots: Snapshots::default(),
+            unfetched: BTreeMap::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -97,6 +116,12 @@ impl Endpoint {
     /// Most octets of UDP payload that the link carries up; 0 stands for not known. Messages made from now on keep to it.
     pub fn set_max_datagram(&mut self, octets: usize) {
         self.max_datagram = if octets == 0 { DEFAULT_MAX_DATAGRAM } else { octets };
+    }
+
+    /// Most octets of UDP payload that the link carries down; 0 stands for not known. A request of that length or more may have been
+    /// cut on its way: it is answered 4.13 with the largest block size that fits.
+    pub fn set_max_receive(&mut self, octets: usize) {
+        self.max_receive = if octets == 0 { usize::MAX } else { octets };
     }
 
     /// Takes datagrams from these peers alone (COAP-27), or from anyone. Others are dropped unread.
@@ -119,7 +144,7 @@ impl Endpoint {
             return;
         }
         match Message::decode(&payload) {
-            Ok(message) => self.handle_message(peer, message, now),
+            Ok(message) => self.handle_message(peer, &message, payload.len(), now),
             Err(malformed) => {
                 debug!(%peer, octets = payload.len(), "malformed coap message dropped");
                 self.stats.dropped.malformed += 1;
@@ -204,7 +229,7 @@ impl Endpoint {
             }
             Action::Abandon { exchange } => {
                 self.observing.abandon(exchange);
-                if let Some(id) = self.exchanges.find(|out| out.purpose.exchange() == Some(exchange)) {
+                while let Some(id) = self.exchanges.find(|out| out.purpose.exchange() == Some(exchange)) {
                     self.exchanges.remove(id);
                 }
             }
@@ -255,6 +280,10 @@ impl Endpoint {
         for peer in self.peers.values_mut() {
             peer.dedup.expire(now);
         }
+        let lifetime = self.params.exchange_lifetime();
+        self.uploads.expire(now, lifetime);
+        let gone = self.snapshots.expire(now, lifetime);
+        self.snapshots_gone(gone);
         if self.clock.stands_still() {
             return;
         }
@@ -274,8 +303,9 @@ impl Endpoint {
         if self.clock.stands_still() {
             return None;
         }
-        let deadline = Deadline::sooner(self.exchanges.poll_timeout(), self.requests.poll_timeout())?;
-        Some(Deadline { at: self.clock.true_time(deadline.at), ..deadline })
+        let of_link = Deadline::sooner(self.exchanges.poll_timeout(), self.requests.poll_timeout());
+        let of_link = of_link.map(|deadline| Deadline { at: self.clock.true_time(deadline.at), ..deadline });
+        Deadline::sooner(of_link, self.unfetched_timeout())
     }
 
     /// Counts since start.
@@ -294,13 +324,7 @@ impl Endpoint {
         self.make_room(peer, now)?;
         let ended = if request.observe == Some(1) { self.observing.cancel(peer, &request) } else { None };
         let token = ended.unwrap_or_else(|| self.new_token(peer));
-        let mid = self.mids.next(now).ok_or(Failure::QueueFull)?;
-        let message = Message::request(mid, token, &request);
-        let octets = message.encode(self.max_datagram).ok_or(Failure::TooLarge)?;
-        let purpose = Purpose::Request { exchange, request: Box::new(request), priority };
-        let carriage = Carriage::Confirmable(Delivery::new());
-        self.exchanges.push(Out { peer, mid, token, octets, purpose, carriage });
-        Ok(())
+        self.launch(peer, Box::new(Own::new(exchange, request, priority)), token, now)
     }
 
     fn ping(&mut self, exchange: ExchangeId, peer: Peer, now: Instant) -> Result<(), Failure> {
@@ -321,7 +345,8 @@ impl Endpoint {
         confirmable: bool,
         now: Instant,
     ) -> Result<(), Failure> {
-        let (peer, token) = self.observations.get(observation).ok_or(Failure::Abandoned)?;
+        let (peer, token, wants) = self.observations.get(observation).ok_or(Failure::Abandoned)?;
+        let wants = wants.clone();
         self.make_room(peer, now)?;
         let last = !response.code.is_success();
         let observe = if last { None } else { self.observations.next_sequence(observation) };
@@ -330,8 +355,9 @@ impl Endpoint {
             true => (Kind::Confirmable, Carriage::Confirmable(Delivery::new())),
             false => (Kind::NonConfirmable, Carriage::ONCE),
         };
-        let message = Message::response(kind, mid, token, &Response { observe, ..response });
-        let octets = message.encode(self.max_datagram).ok_or(Failure::TooLarge)?;
+        let (response, part_of) = (Response { observe, ..response }, Some(notification).filter(|_| !last));
+        let octets = self.encode_response((peer, kind, mid, token), &wants, response, part_of, now);
+        let octets = octets.ok_or(Failure::TooLarge)?;
         if last {
             self.observations.close(observation);
         }
@@ -365,8 +391,8 @@ impl Endpoint {
         };
         let observation = self.begin_observation(&asked, &response, accept_observation);
         let observe = observation.and_then(|id| self.observations.next_sequence(id));
-        let message = Message::response(kind, mid, asked.token, &Response { observe, ..response });
-        let (octets, observation) = match message.encode(self.max_datagram) {
+        let (address, response) = ((asked.peer, kind, mid, asked.token), Response { observe, ..response });
+        let (octets, observation) = match self.encode_response(address, &asked.wants, response, None, now) {
             Some(octets) => (octets, observation),
             None => (self.too_large(kind, mid, asked.token), self.withdraw(observation)),
         };
@@ -385,10 +411,10 @@ impl Endpoint {
         self.exchanges.push(Out { peer: asked.peer, mid, token: asked.token, octets, purpose, carriage });
     }
 
-    /// A response larger than a datagram would have to go block by block, which is not there yet: 5.01.
+    /// A response larger than can be sent, even block by block: 5.00.
     fn too_large(&self, kind: Kind, mid: u16, token: Token) -> Vec<u8> {
-        debug!("response larger than the link's datagrams: answered 5.01");
-        let message = Message::response(kind, mid, token, &Response::new(Code::NOT_IMPLEMENTED));
+        debug!("response too large: answered 5.00");
+        let message = Message::response(kind, mid, token, &Response::new(Code::INTERNAL_SERVER_ERROR));
         message.encode(usize::MAX).expect("a response without options has no option that is too long")
     }
 
@@ -405,7 +431,7 @@ impl Endpoint {
         response: &Response,
         accept: bool,
     ) -> Option<ObservationId> {
-        if asked.observe != Some(0) {
+        if asked.wants.observe != Some(0) {
             return None;
         }
         let earlier = self.observations.find(asked.peer, asked.token);
@@ -413,7 +439,8 @@ impl Endpoint {
         if !accept || !response.code.is_success() {
             return None;
         }
-        let id = self.observations.start(asked.peer, asked.token)?;
+        let wants = Wants { block1: None, size2: false, ..asked.wants.clone() };
+        let id = self.observations.start(asked.peer, asked.token, wants)?;
         if let Some(sequence) = sequence {
             self.observations.continue_from(id, sequence);
         }
@@ -447,9 +474,8 @@ impl Endpoint {
     /// An own message is over without success.
     fn fail(&mut self, out: Out, why: Failure, now: Instant) {
         match out.purpose {
-            Purpose::Request { exchange, .. } | Purpose::Ping { exchange } => {
-                self.events.push_back(Event::Failed { exchange, why });
-            }
+            Purpose::Request(own) => self.request_failed(&own, why),
+            Purpose::Ping { exchange } => self.events.push_back(Event::Failed { exchange, why }),
             Purpose::Notification { notification, observation, last } => {
                 // A RST may still come, late.
                 self.observations.remember(observation, out.mid, now);
@@ -464,6 +490,18 @@ impl Endpoint {
         }
     }
 
+    fn request_failed(&mut self, own: &Own, why: Failure) {
+        let exchange = own.exchange;
+        if own.notification {
+            debug!(?exchange, %why, "rest of a notification not fetched");
+            self.stats.dropped.incomplete_notification += 1;
+            return;
+        }
+        // It may have begun an observation, with an answer that never became whole.
+        self.observing.abandon(exchange);
+        self.events.push_back(Event::Failed { exchange, why });
+    }
+
     fn notification_over(
         &mut self,
         notification: NotificationId,
@@ -471,15 +509,26 @@ impl Endpoint {
         last: bool,
         result: Result<(), Failure>,
     ) {
+        if result == Ok(()) && self.waits_for_fetching(notification, observation) {
+            return;
+        }
         self.events.push_back(match result {
             Ok(()) => Event::NotificationDelivered { notification },
             Err(why) => Event::NotificationFailed { notification, why },
         });
-        if result == Err(Failure::Rejected) {
-            self.end_observation(observation, Ending::Rejected);
-        } else if last {
+        if last {
             self.end_observation(observation, Ending::Over);
+        } else if result == Err(Failure::Rejected) {
+            self.reject_observation(observation);
         }
+    }
+
+    /// The peer says that it knows nothing of an observation; the owner decides what that means.
+    fn reject_observation(&mut self, id: ObservationId) {
+        for notification in self.take_notifications(id) {
+            self.events.push_back(Event::NotificationFailed { notification, why: Failure::Abandoned });
+        }
+        self.events.push_back(Event::ObservationRejected { id });
     }
 
     /// Ends an observation and what was still to be told; gives its latest Observe value.
@@ -493,7 +542,9 @@ impl Endpoint {
     }
 
     fn take_notifications(&mut self, id: ObservationId) -> Vec<NotificationId> {
-        let mut taken = vec![];
+        let unfetched = self.unfetched.iter().filter(|(_, observation)| **observation == id);
+        let mut taken: Vec<_> = unfetched.map(|(notification, _)| *notification).collect();
+        self.unfetched.retain(|_, observation| *observation != id);
         let of_it =
             |out: &Out| matches!(out.purpose, Purpose::Notification { observation, .. } if observation == id);
         while let Some(out) = self.exchanges.find(of_it).and_then(|out| self.exchanges.remove(out)) {
@@ -529,9 +580,10 @@ impl Endpoint {
     fn forget_a_peer(&mut self) -> bool {
         let mut busy: BTreeSet<Peer> = self.requests.peers().collect();
         busy.extend(self.exchanges.peers());
-        busy.extend(self.observations.peers());
-        busy.extend(self.observing.peers());
-        let idle = self.peers.iter().filter(|(peer, _)| !busy.contains(peer));
+        let busy = |peer: &Peer| {
+            busy.contains(peer) || self.observations.is_held_by(*peer) || self.observing.is_held_on(*peer)
+        };
+        let idle = self.peers.iter().filter(|(peer, _)| !busy(peer));
         let oldest = idle.min_by_key(|(_, state)| state.last_active).map(|(peer, _)| *peer);
         oldest.is_some_and(|peer| self.peers.remove(&peer).is_some())
     }

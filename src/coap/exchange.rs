@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::message::Token;
+use super::own::Own;
 use super::reliability::{Delivery, Due};
-use super::types::{ExchangeId, NotificationId, ObservationId, Priority, Request};
+use super::types::{ExchangeId, NotificationId, ObservationId, Priority};
 use crate::clock::Deadline;
 use crate::net::{Peer, TransmitId};
 
@@ -47,8 +48,8 @@ impl Out {
 pub enum Purpose {
     /// ACK, RST or any response. A response to an accepted Observe carries the observation.
     Reply { observation: Option<ObservationId> },
-    /// A request, kept for what it says about an observation of ours.
-    Request { exchange: ExchangeId, request: Box<Request>, priority: Priority },
+    /// A request, or one block of it.
+    Request(Box<Own>),
     /// A notification; `last` when it ends its observation.
     Notification { notification: NotificationId, observation: ObservationId, last: bool },
     /// An Empty Confirmable message.
@@ -56,12 +57,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn class(&self) -> usize {
+    fn class(&self) -> usize {
         match self {
             Self::Reply { .. } => 0,
-            Self::Request { priority: Priority::Registration, .. } => 1,
+            Self::Request(own) if own.priority == Priority::Registration => 1,
             Self::Notification { .. } => 2,
-            Self::Request { priority: Priority::Ordinary, .. } | Self::Ping { .. } => CLASSES - 1,
+            Self::Request(_) | Self::Ping { .. } => CLASSES - 1,
         }
     }
 
@@ -70,14 +71,15 @@ impl Purpose {
         match self {
             Self::Reply { observation } => *observation,
             Self::Notification { observation, .. } => Some(*observation),
-            Self::Request { .. } | Self::Ping { .. } => None,
+            Self::Request(_) | Self::Ping { .. } => None,
         }
     }
 
     /// The own exchange that it belongs to.
-    pub const fn exchange(&self) -> Option<ExchangeId> {
+    pub fn exchange(&self) -> Option<ExchangeId> {
         match self {
-            Self::Request { exchange, .. } | Self::Ping { exchange } => Some(*exchange),
+            Self::Request(own) => Some(own.exchange),
+            Self::Ping { exchange } => Some(*exchange),
             Self::Reply { .. } | Self::Notification { .. } => None,
         }
     }
@@ -252,7 +254,7 @@ impl Exchanges {
     pub fn by_token(&self, peer: Peer, token: Token) -> Option<OutId> {
         self.find(|out| {
             let left = matches!(&out.carriage, Carriage::Confirmable(delivery) if delivery.has_left());
-            let request = matches!(out.purpose, Purpose::Request { .. });
+            let request = matches!(out.purpose, Purpose::Request(_));
             left && request && out.peer == peer && out.token == token
         })
     }

@@ -9,9 +9,11 @@ use std::ops::RangeInclusive;
 
 use coap_lite::{CoapOption, MessageType, Packet};
 
+use super::block::{Block, ETag};
 use super::types::{Code, Method, Request, Response};
 
 const URI_HOST: u16 = 3;
+const ETAG: u16 = 4;
 const OBSERVE: u16 = 6;
 const URI_PORT: u16 = 7;
 const LOCATION_PATH: u16 = 8;
@@ -22,8 +24,10 @@ const URI_QUERY: u16 = 15;
 const ACCEPT: u16 = 17;
 const BLOCK2: u16 = 23;
 const BLOCK1: u16 = 27;
+const SIZE2: u16 = 28;
 const PROXY_URI: u16 = 35;
 const PROXY_SCHEME: u16 = 39;
+const SIZE1: u16 = 60;
 
 /// Longest string that a path or query option may hold (RFC 7252 §5.10).
 const MAX_STRING_OCTETS: usize = 255;
@@ -87,9 +91,28 @@ pub struct Malformed {
     pub reject: Option<u16>,
 }
 
-/// A response or notification that must be rejected: an unknown critical option, or only one block of the body.
+/// A response or notification that must be rejected: it has an unknown critical option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusable;
+
+/// What a message says of the blocks of bodies (RFC 7959), and which version of a body it brings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Blocks {
+    /// Which block of the request's body this is, or which one it acknowledges.
+    pub block1: Option<Block>,
+    /// Which block of the answer this is, or which one is wanted.
+    pub block2: Option<Block>,
+    /// Octets of the request's whole body.
+    pub size1: Option<u32>,
+    /// Octets of the answer's whole body; in a request the wish to be told.
+    pub size2: Option<u32>,
+    /// The version of the answer.
+    pub etag: Option<Vec<u8>>,
+}
+
+/// A block option with SZX 7, which is reserved (RFC 7959 §2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReservedSize;
 
 /// What a message is, by the class of its code (RFC 7252 §12.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,11 +134,6 @@ impl Message {
         let mid = u16::from_be_bytes([mid_high, mid_low]);
         let malformed = Malformed { reject: (first >> 4 == 0b01_00).then_some(mid) };
         let packet = Packet::from_bytes(octets).map_err(|_| malformed)?;
-        // The encoding of a message is unique. So what does not come back as it was is a lonely payload marker, or an Empty
-        // message with a payload: the library tolerates both.
-        if packet.to_bytes_unlimited().ok().as_deref() != Some(octets) {
-            return Err(malformed);
-        }
         let message = Self {
             kind: match packet.header.get_type() {
                 MessageType::Confirmable => Kind::Confirmable,
@@ -132,8 +150,10 @@ impl Message {
                 .collect(),
             payload: packet.payload,
         };
-        // An Empty message is its header alone (RFC 7252 §4.1).
-        if message.content() == Content::Empty && octets.len() != 4 {
+        // An Empty message is its header alone (RFC 7252 §4.1). The encoding of a message is unique, so an octet too many is a
+        // payload marker with nothing behind it. The library tolerates both.
+        let whole = if message.content() == Content::Empty { 4 } else { message.len_octets() };
+        if octets.len() != whole {
             return Err(malformed);
         }
         Ok(message)
@@ -160,6 +180,22 @@ impl Message {
         }
         packet.payload.clone_from(&self.payload);
         packet.to_bytes_with_limit(limit).ok()
+    }
+
+    /// How many octets it is on the wire.
+    pub fn len_octets(&self) -> usize {
+        let extension = |value: usize| match value {
+            0..=12 => 0,
+            13..=268 => 1,
+            _ => 2,
+        };
+        let mut before = 0;
+        let options = self.options.iter().map(|(number, value)| {
+            let delta = number - std::mem::replace(&mut before, *number);
+            1 + extension(delta.into()) + extension(value.len()) + value.len()
+        });
+        let payload = if self.payload.is_empty() { 0 } else { 1 + self.payload.len() };
+        4 + self.token.as_slice().len() + options.sum::<usize>() + payload
     }
 
     /// Octets of a message without content: ping, Empty ACK, RST.
@@ -196,6 +232,43 @@ impl Message {
         Self { kind, code: response.code, mid, token, options, payload: response.payload.clone() }
     }
 
+    /// With this payload instead of its own.
+    pub fn with_payload(self, payload: &[u8]) -> Self {
+        Self { payload: payload.to_vec(), ..self }
+    }
+
+    /// With options that tell of blocks, where they are set.
+    pub fn with_blocks(mut self, blocks: &Blocks) -> Self {
+        let etag = blocks.etag.as_ref().map(|etag| (ETAG, etag.clone()));
+        self.options.extend(etag);
+        push_uint(&mut self.options, BLOCK2, blocks.block2.map(Block::value));
+        push_uint(&mut self.options, BLOCK1, blocks.block1.map(Block::value));
+        push_uint(&mut self.options, SIZE2, blocks.size2);
+        push_uint(&mut self.options, SIZE1, blocks.size1);
+        self.options.sort_by_key(|(number, _)| *number); // stable: equal numbers keep their order
+        self
+    }
+
+    /// What it says of blocks.
+    pub fn blocks(&self) -> Result<Blocks, ReservedSize> {
+        let mut blocks = Blocks::default();
+        let mut before = None;
+        for (number, value) in &self.options {
+            if before.replace(*number) == Some(*number) || value.len() > 4 && *number != ETAG {
+                continue; // what is no good was judged by `recognised`
+            }
+            match *number {
+                BLOCK1 => blocks.block1 = Some(Block::read(uint(value)).ok_or(ReservedSize)?),
+                BLOCK2 => blocks.block2 = Some(Block::read(uint(value)).ok_or(ReservedSize)?),
+                SIZE1 => blocks.size1 = Some(uint(value)),
+                SIZE2 => blocks.size2 = Some(uint(value)),
+                ETAG if ETag::LENGTHS.contains(&value.len()) => blocks.etag = Some(value.clone()),
+                _ => {}
+            }
+        }
+        Ok(blocks)
+    }
+
     /// What the code says.
     pub fn content(&self) -> Content {
         match (self.code.class(), self.code.0) {
@@ -211,15 +284,12 @@ impl Message {
         self.options.iter().any(|(number, _)| *number == OBSERVE)
     }
 
-    /// Reads a request. `Err` is the code to answer with: 4.02, 4.05, 4.00, 4.13 or 5.05.
-    ///
-    /// Block-wise requests cannot be put together yet: one that brings part of a body is refused as 4.13, the code of a
-    /// server without room for the blocks (RFC 7959 §2.9.3); a body that came whole in its only block is served, and so is
-    /// a wish for a block size of the answer.
+    /// Reads a request, its payload as it is: [`blocks`](Self::blocks) says whether it is a whole body. `Err` is the code to answer
+    /// with: 4.02, 4.05 or 5.05.
     pub fn to_request(&self) -> Result<Request, Code> {
         let method = method(self.code).ok_or(Code::METHOD_NOT_ALLOWED)?;
         let mut request = Request::new(method, vec![]);
-        let mut refused = None;
+        let mut proxied = false;
         for (number, value) in self.recognised(request_option).map_err(|Unusable| Code::BAD_OPTION)? {
             match number {
                 URI_PATH => request.path.push(text(value)?),
@@ -227,15 +297,12 @@ impl Message {
                 OBSERVE => request.observe = Some(uint(value)),
                 CONTENT_FORMAT => request.content_format = u16::try_from(uint(value)).ok(),
                 ACCEPT => request.accept = u16::try_from(uint(value)).ok(),
-                BLOCK1 => refused = refused.or(Block::read(value).refusal(Code::REQUEST_ENTITY_TOO_LARGE)),
-                // A block of an answer that was never begun (choice BLK-15 of the LwM2M suites).
-                BLOCK2 => refused = refused.or(Block::read(value).without_more().refusal(Code::BAD_OPTION)),
-                PROXY_URI | PROXY_SCHEME => refused = Some(Code::PROXYING_NOT_SUPPORTED),
+                PROXY_URI | PROXY_SCHEME => proxied = true,
                 _ => {} // Uri-Host and Uri-Port: whatever name we are called by, it is us.
             }
         }
-        if let Some(code) = refused {
-            return Err(code);
+        if proxied {
+            return Err(Code::PROXYING_NOT_SUPPORTED);
         }
         // A single empty segment is the root too (RFC 7252 §6.5).
         if request.path == [""] {
@@ -256,8 +323,7 @@ impl Message {
                 LOCATION_PATH => response.location_path.push(text(value).map_err(|_| Unusable)?),
                 CONTENT_FORMAT => response.content_format = u16::try_from(uint(value)).ok(),
                 MAX_AGE => response.max_age = Some(uint(value)),
-                BLOCK2 if Block::read(value).refusal(Code::BAD_OPTION).is_some() => return Err(Unusable),
-                _ => {} // Block1 acknowledges the only block of our request, or hints at a size with 4.13.
+                _ => {} // the rest tells of blocks
             }
         }
         response.payload.clone_from(&self.payload);
@@ -302,6 +368,7 @@ fn request_option(number: u16) -> Option<Rule> {
         URI_PATH | URI_QUERY => strings(),
         URI_PORT | CONTENT_FORMAT | ACCEPT => once(0..=2),
         OBSERVE | BLOCK1 | BLOCK2 => once(0..=3),
+        SIZE1 | SIZE2 => once(0..=4),
         URI_HOST | PROXY_SCHEME => once(1..=MAX_STRING_OCTETS),
         PROXY_URI => once(1..=1034),
         _ => None,
@@ -313,36 +380,9 @@ fn response_option(number: u16) -> Option<Rule> {
         LOCATION_PATH => strings(),
         CONTENT_FORMAT => once(0..=2),
         OBSERVE | BLOCK1 | BLOCK2 => once(0..=3),
-        MAX_AGE => once(0..=4),
+        MAX_AGE | SIZE1 | SIZE2 => once(0..=4),
+        ETAG => once(ETag::LENGTHS),
         _ => None,
-    }
-}
-
-/// Value of a Block1 or Block2 option (RFC 7959 §2.2): 20 bits of number, where coap-lite has 12.
-#[derive(Clone, Copy)]
-struct Block {
-    number: u32,
-    more: bool,
-    size_exponent: u32,
-}
-
-impl Block {
-    fn read(value: &[u8]) -> Self {
-        let value = uint(value);
-        Self { number: value >> 4, more: value & 0b1000 != 0, size_exponent: value & 0b111 }
-    }
-
-    /// In a request for a block of the answer the M bit means nothing.
-    fn without_more(self) -> Self {
-        Self { more: false, ..self }
-    }
-
-    /// Why a message with this option cannot be used; `None` when its block is the whole body.
-    fn refusal(self, partial: Code) -> Option<Code> {
-        if self.size_exponent == 7 {
-            return Some(Code::BAD_REQUEST); // reserved size (RFC 7959 §2.2)
-        }
-        (self.more || self.number > 0).then_some(partial)
     }
 }
 
@@ -542,24 +582,34 @@ mod tests {
     }
 
     #[test]
-    fn partial_bodies_are_refused_and_whole_ones_served() {
-        // Block1 (27 = 13 + 14): NUM 0 M 1 of 512; NUM 1; NUM 4096, which coap-lite cannot read; whole; SZX 7
-        assert_eq!(read("40 03 00 07 D1 0E 0D FF 00"), Err(Code::REQUEST_ENTITY_TOO_LARGE));
-        assert_eq!(read("40 03 00 07 D1 0E 15 FF 00"), Err(Code::REQUEST_ENTITY_TOO_LARGE));
-        assert_eq!(read("40 03 00 07 D3 0E 01 00 06 FF 00"), Err(Code::REQUEST_ENTITY_TOO_LARGE));
-        assert_eq!(read("40 03 00 07 D1 0E 05 FF 00").unwrap().payload, [0]);
-        assert_eq!(read("40 03 00 07 D1 0E 07 FF 00"), Err(Code::BAD_REQUEST));
-        // Block2 (23 = 13 + 10): a wish for 64 octets; a later block; SZX 7
-        assert!(read("40 01 00 07 D1 0A 02").is_ok());
-        assert_eq!(read("40 01 00 07 D1 0A 12"), Err(Code::BAD_OPTION));
-        assert_eq!(read("40 01 00 07 D1 0A 07"), Err(Code::BAD_REQUEST));
+    fn block_options_are_read_with_their_full_width() {
+        // BLK-01: Block1 (27 = 13 + 14) NUM 4096, which coap-lite cannot read; Block2 (23 = 13 + 10)
+        let blocks = |text| Message::decode(&hex(text)).unwrap().blocks();
+        let block = blocks("40 03 00 07 D3 0E 01 00 0E FF 00").unwrap().block1.unwrap();
+        assert_eq!((block.number, block.more, block.size.octets()), (4096, true, 1024));
+        let block = blocks("40 01 00 07 D1 0A 12").unwrap().block2.unwrap();
+        assert_eq!((block.number, block.more, block.size.octets()), (1, false, 64));
+        assert_eq!(blocks("40 03 00 07 D1 0E 07 FF 00"), Err(ReservedSize));
+        assert_eq!(blocks("60 45 00 07 D1 0A 07 FF 00"), Err(ReservedSize));
+        assert_eq!(read("40 03 00 07 D4 0E 00 00 00 06"), Err(Code::BAD_OPTION), "four octets");
     }
 
     #[test]
-    fn a_response_that_is_one_block_of_many_or_unknown_is_unusable() {
+    fn block_options_are_written_in_their_places() {
+        // COAP-31, COAP-34
+        let block = Block::read(0x1d);
+        let etag = Some(vec![1, 2]);
+        let blocks = Blocks { block1: block, block2: block, size1: Some(9), size2: Some(0), etag };
+        let message =
+            Message::response(Kind::Acknowledgement, 7, Token::EMPTY, &Response::content(40, vec![1]));
+        let octets = message.with_blocks(&blocks).encode(99).unwrap();
+        assert_eq!(octets, hex("60 45 00 07 42 01 02 81 28 B1 1D 41 1D 10 D1 13 09 FF 01"));
+        assert_eq!(Message::decode(&octets).unwrap().blocks(), Ok(blocks));
+    }
+
+    #[test]
+    fn a_response_with_an_unknown_critical_option_is_unusable() {
         let response = |text| Message::decode(&hex(text)).unwrap().to_response();
-        assert_eq!(response("60 45 00 07 D1 0A 0E FF 00"), Err(Unusable));
-        assert_eq!(response("60 45 00 07 D1 0A 06 FF 00").unwrap().payload, [0]);
         assert_eq!(response("60 45 00 07 91 00"), Err(Unusable)); // OSCORE
         assert_eq!(response("60 8D 00 07 D1 0E 05").unwrap().code, Code::REQUEST_ENTITY_TOO_LARGE);
         assert_eq!(response("60 A3 00 07 D1 01 1E").unwrap().max_age, Some(30));
@@ -650,6 +700,7 @@ mod tests {
                 *first = *first & 0x37 | 0x40; // version 1 and short tokens, or little of it would decode
             }
             if let Ok(message) = Message::decode(&octets) {
+                prop_assert_eq!(message.len_octets(), octets.len());
                 prop_assert_eq!(message.encode(usize::MAX), Some(octets));
             }
         }

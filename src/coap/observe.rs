@@ -1,16 +1,15 @@
 //! Observations (RFC 7641): those that peers hold on us, and those that we hold on peers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::block::{Key, Wants};
 use super::message::Token;
 use super::types::{ExchangeId, ObservationId, Request};
 use crate::net::Peer;
 
-/// Most observations that one peer may hold on us.
-const MAX_PER_PEER: usize = 256;
-/// Most observations in each direction.
-const MAX_TOTAL: usize = 1024;
+/// Most observations in each direction, of one peer or of all.
+const MAX_TOTAL: usize = 16_384;
 /// Message IDs remembered of one observation, to match a late RST.
 const RECENT_MIDS: usize = 8;
 /// Values of the Observe option have 24 bits.
@@ -22,6 +21,9 @@ const FRESH_AFTER: Duration = Duration::from_secs(128);
 #[derive(Debug, Default)]
 pub struct Observations {
     by_id: BTreeMap<ObservationId, Observation>,
+    by_token: BTreeMap<(Peer, Token), ObservationId>,
+    /// Message IDs that may still be answered by RST though nothing waits for an acknowledgement.
+    by_mid: BTreeMap<(Peer, u16), (ObservationId, Instant)>,
     last: u64,
     /// The Observe value before the first of a new observation.
     start: u32,
@@ -31,10 +33,12 @@ pub struct Observations {
 struct Observation {
     peer: Peer,
     token: Token,
+    /// What is observed, and how a large representation of it is cut.
+    wants: Wants,
     /// The latest Observe value sent.
     sequence: u32,
-    /// Message IDs that may still be answered by RST though nothing waits for an acknowledgement.
-    recent: VecDeque<(u16, Instant)>,
+    /// Its latest Message IDs in `by_mid`, the newest first.
+    recent: VecDeque<u16>,
     /// Its last notification is on its way.
     closing: bool,
 }
@@ -46,21 +50,21 @@ impl Observations {
     }
 
     /// A new observation; `None` when there is no room.
-    pub fn start(&mut self, peer: Peer, token: Token) -> Option<ObservationId> {
-        let of_peer = self.by_id.values().filter(|observation| observation.peer == peer).count();
-        if of_peer >= MAX_PER_PEER || self.by_id.len() >= MAX_TOTAL {
+    pub fn start(&mut self, peer: Peer, token: Token, wants: Wants) -> Option<ObservationId> {
+        if self.by_id.len() >= MAX_TOTAL {
             return None;
         }
         self.last += 1;
         let id = ObservationId(self.last);
         let (sequence, recent) = (self.start, VecDeque::new());
-        self.by_id.insert(id, Observation { peer, token, sequence, recent, closing: false });
+        self.by_id.insert(id, Observation { peer, token, wants, sequence, recent, closing: false });
+        self.by_token.insert((peer, token), id);
         Some(id)
     }
 
     /// The observation that this token names.
     pub fn find(&self, peer: Peer, token: Token) -> Option<ObservationId> {
-        self.find_by(|observation| observation.peer == peer && observation.token == token)
+        self.by_token.get(&(peer, token)).copied()
     }
 
     /// The observation to one of whose recent messages this Message ID belonged.
@@ -71,15 +75,14 @@ impl Observations {
         now: Instant,
         lifetime: Duration,
     ) -> Option<ObservationId> {
-        let sent =
-            |recent: &(u16, Instant)| recent.0 == mid && now.saturating_duration_since(recent.1) < lifetime;
-        self.find_by(|observation| observation.peer == peer && observation.recent.iter().any(sent))
+        let (id, sent) = self.by_mid.get(&(peer, mid))?;
+        (now.saturating_duration_since(*sent) < lifetime).then_some(*id)
     }
 
-    /// Whose it is and under which token; `None` when it is gone or about to be.
-    pub fn get(&self, id: ObservationId) -> Option<(Peer, Token)> {
+    /// Whose it is, under which token and of what; `None` when it is gone or about to be.
+    pub fn get(&self, id: ObservationId) -> Option<(Peer, Token, &Wants)> {
         let observation = self.by_id.get(&id).filter(|observation| !observation.closing)?;
-        Some((observation.peer, observation.token))
+        Some((observation.peer, observation.token, &observation.wants))
     }
 
     /// The Observe value of the next message: rising modulo 2^24 (OBS-11).
@@ -99,8 +102,11 @@ impl Observations {
     /// A message of the observation went out that no acknowledgement is awaited for, or not any more.
     pub fn remember(&mut self, id: ObservationId, mid: u16, now: Instant) {
         let Some(observation) = self.by_id.get_mut(&id) else { return };
-        observation.recent.truncate(RECENT_MIDS - 1);
-        observation.recent.push_front((mid, now));
+        observation.recent.push_front(mid);
+        let forgotten = (observation.recent.len() > RECENT_MIDS).then(|| observation.recent.pop_back());
+        let peer = observation.peer;
+        self.forget_mid(id, peer, forgotten.flatten());
+        self.by_mid.insert((peer, mid), (id, now));
     }
 
     /// Its last notification is made: nothing more may be told.
@@ -112,22 +118,31 @@ impl Observations {
 
     /// It is over. Gives its latest Observe value.
     pub fn end(&mut self, id: ObservationId) -> Option<u32> {
-        self.by_id.remove(&id).map(|observation| observation.sequence)
+        let Observation { peer, token, recent, sequence, .. } = self.by_id.remove(&id)?;
+        if self.find(peer, token) == Some(id) {
+            self.by_token.remove(&(peer, token));
+        }
+        self.forget_mid(id, peer, recent);
+        Some(sequence)
     }
 
     /// All observations of a peer.
     pub fn of_peer(&self, peer: Peer) -> Vec<ObservationId> {
-        let of_peer = self.by_id.iter().filter(|(_, observation)| observation.peer == peer);
-        of_peer.map(|(id, _)| *id).collect()
+        let from_peer = self.by_token.range((peer, Token::EMPTY)..);
+        from_peer.take_while(|((owner, _), _)| *owner == peer).map(|(_, id)| *id).collect()
     }
 
-    /// Who observes.
-    pub fn peers(&self) -> impl Iterator<Item = Peer> {
-        self.by_id.values().map(|observation| observation.peer)
+    /// Whether this peer observes something.
+    pub fn is_held_by(&self, peer: Peer) -> bool {
+        self.by_token.range((peer, Token::EMPTY)..).next().is_some_and(|((owner, _), _)| *owner == peer)
     }
 
-    fn find_by(&self, fits: impl Fn(&Observation) -> bool) -> Option<ObservationId> {
-        self.by_id.iter().find(|(_, observation)| fits(observation)).map(|(id, _)| *id)
+    fn forget_mid(&mut self, id: ObservationId, peer: Peer, mids: impl IntoIterator<Item = u16>) {
+        for mid in mids {
+            if self.by_mid.get(&(peer, mid)).is_some_and(|(owner, _)| *owner == id) {
+                self.by_mid.remove(&(peer, mid));
+            }
+        }
     }
 }
 
@@ -135,6 +150,9 @@ impl Observations {
 #[derive(Debug, Default)]
 pub struct Observing {
     by_token: BTreeMap<(Peer, Token), Observed>,
+    /// A peer's tokens by what the request asks for, that they can be found for its end.
+    by_key: BTreeSet<(Peer, Key, Token)>,
+    by_exchange: BTreeMap<ExchangeId, (Peer, Token)>,
 }
 
 /// One resource that we observe.
@@ -169,6 +187,8 @@ impl Observing {
         now: Instant,
     ) {
         if self.by_token.len() < MAX_TOTAL {
+            self.by_key.insert((peer, Key::of(&request), token));
+            self.by_exchange.insert(exchange, (peer, token));
             let observed = Observed { exchange, request, latest: sequence, at: now };
             self.by_token.insert((peer, token), observed);
         }
@@ -179,7 +199,7 @@ impl Observing {
         let Some(observed) = self.by_token.get_mut(&(peer, token)) else { return Freshness::Unknown };
         let exchange = observed.exchange;
         let Some(sequence) = sequence else {
-            self.by_token.remove(&(peer, token));
+            self.forget(peer, token);
             return Freshness::Fresh(exchange);
         };
         let ahead = sequence.wrapping_sub(observed.latest) & SEQUENCE_MASK;
@@ -198,32 +218,44 @@ impl Observing {
 
     /// The token of the observation that this request ends: the same request but for Observe 1. It is then forgotten here.
     pub fn cancel(&mut self, peer: Peer, request: &Request) -> Option<Token> {
-        let fits = |observed: &Observed| {
-            let started = &observed.request;
-            started.method == request.method
-                && started.path == request.path
-                && started.query == request.query
-                && started.payload == request.payload
+        let key = Key::of(request);
+        let of_key = self.by_key.range((peer, key.clone(), Token::EMPTY)..);
+        let tokens =
+            of_key.take_while(|(owner, of, _)| *owner == peer && *of == key).map(|(.., token)| *token);
+        let fits = |token: &Token| {
+            let observed = self.by_token.get(&(peer, *token));
+            observed.is_some_and(|observed| observed.request.payload == request.payload)
         };
-        let (key, _) = self.by_token.iter().find(|(key, observed)| key.0 == peer && fits(observed))?;
-        let key = *key;
-        self.by_token.remove(&key);
-        Some(key.1)
+        let token = { tokens }.find(fits)?;
+        self.forget(peer, token);
+        Some(token)
     }
 
     /// Forgets the observation under this token; says whose exchange it was.
     pub fn forget(&mut self, peer: Peer, token: Token) -> Option<ExchangeId> {
-        self.by_token.remove(&(peer, token)).map(|observed| observed.exchange)
+        let Observed { exchange, request, .. } = self.by_token.remove(&(peer, token))?;
+        self.by_key.remove(&(peer, Key::of(&request), token));
+        if self.by_exchange.get(&exchange) == Some(&(peer, token)) {
+            self.by_exchange.remove(&exchange);
+        }
+        Some(exchange)
+    }
+
+    /// The request that began the observation under this token.
+    pub fn request(&self, peer: Peer, token: Token) -> Option<&Request> {
+        self.by_token.get(&(peer, token)).map(|observed| &observed.request)
     }
 
     /// Forgets the observation that this exchange started: its next notification meets RST.
     pub fn abandon(&mut self, exchange: ExchangeId) {
-        self.by_token.retain(|_, observed| observed.exchange != exchange);
+        if let Some((peer, token)) = self.by_exchange.get(&exchange).copied() {
+            self.forget(peer, token);
+        }
     }
 
-    /// Whom we observe.
-    pub fn peers(&self) -> impl Iterator<Item = Peer> {
-        self.by_token.keys().map(|(peer, _)| *peer)
+    /// Whether we observe something at this peer.
+    pub fn is_held_on(&self, peer: Peer) -> bool {
+        self.by_token.range((peer, Token::EMPTY)..).next().is_some_and(|((owner, _), _)| *owner == peer)
     }
 }
 
@@ -247,6 +279,11 @@ mod tests {
         Request { observe: Some(0), ..Request::new(Method::Get, vec![path.to_owned()]) }
     }
 
+    fn wants() -> Wants {
+        let key = Key::of(&request("3"));
+        Wants { observe: Some(0), key, accept: None, block2: None, size2: false, block1: None }
+    }
+
     const fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
@@ -256,7 +293,7 @@ mod tests {
         // OBS-11
         let mut observations = Observations::default();
         observations.start_after(0xff_fffe);
-        let id = observations.start(peer(1), Token::EMPTY).unwrap();
+        let id = observations.start(peer(1), Token::EMPTY, wants()).unwrap();
         let values: Vec<_> = (0..3).map(|_| observations.next_sequence(id).unwrap()).collect();
         assert_eq!(values, [0xff_ffff, 0, 1]);
     }
@@ -265,8 +302,8 @@ mod tests {
     fn observations_are_keyed_by_peer_and_token() {
         // OBS-01, OBS-05, OBS-16
         let mut observations = Observations::default();
-        let first = observations.start(peer(1), Token::EMPTY).unwrap();
-        let second = observations.start(peer(2), Token::EMPTY).unwrap();
+        let first = observations.start(peer(1), Token::EMPTY, wants()).unwrap();
+        let second = observations.start(peer(2), Token::EMPTY, wants()).unwrap();
         assert_eq!(observations.find(peer(1), Token::EMPTY), Some(first));
         assert_eq!(observations.find(peer(2), Token::EMPTY), Some(second));
         assert_eq!(observations.find(peer(1), Token::new(&[0]).unwrap()), None);
@@ -276,7 +313,7 @@ mod tests {
     fn only_the_latest_message_ids_are_remembered_and_not_for_ever() {
         // OBS-07
         let (t0, mut observations) = (t0(), Observations::default());
-        let id = observations.start(peer(1), Token::EMPTY).unwrap();
+        let id = observations.start(peer(1), Token::EMPTY, wants()).unwrap();
         for mid in 0..20 {
             observations.remember(id, mid, t0);
         }
@@ -288,13 +325,21 @@ mod tests {
     }
 
     #[test]
-    fn room_for_observations_is_bounded() {
+    fn one_peer_may_hold_all_observations_and_no_more() {
         let mut observations = Observations::default();
-        let started = (0..=u16::MAX)
-            .filter_map(|number| observations.start(peer(1), Token::new(&number.to_be_bytes())?))
-            .count();
-        assert_eq!(started, MAX_PER_PEER);
-        assert!(observations.start(peer(2), Token::EMPTY).is_some());
+        let mut token =
+            |number: u16| observations.start(peer(1), Token::new(&number.to_be_bytes())?, wants());
+        assert_eq!((0..=u16::MAX).filter_map(&mut token).count(), MAX_TOTAL);
+        assert!(observations.start(peer(2), Token::EMPTY, wants()).is_none());
+        for id in observations.of_peer(peer(1)) {
+            observations.remember(id, 7, t0());
+            observations.end(id);
+        }
+        assert!(!observations.is_held_by(peer(1)));
+        assert_eq!(
+            (observations.by_id.len(), observations.by_token.len(), observations.by_mid.len()),
+            (0, 0, 0)
+        );
     }
 
     #[test]

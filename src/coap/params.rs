@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Longest time that a datagram is expected to be on its way (RFC 7252 §4.8.2).
 const MAX_LATENCY: Duration = Duration::from_secs(100);
 
+/// The largest NSTART that can be set.
+pub const MAX_NSTART: usize = 16;
+
 /// Transmission parameters of an endpoint.
 ///
 /// With an estimate (profile `nbiot`) the time-out follows the measured round trip upwards, from
@@ -96,9 +99,9 @@ impl Params {
     /// With this NSTART, and without the estimate.
     ///
     /// # Errors
-    /// Outside 1 to 16.
+    /// Outside 1 to [`MAX_NSTART`].
     pub fn with_nstart(self, nstart: usize) -> Result<Self, BadParameter> {
-        if !(1..=16).contains(&nstart) {
+        if !(1..=MAX_NSTART).contains(&nstart) {
             return Err(BadParameter::Nstart(nstart));
         }
         Ok(Self { nstart, ..self }.without_estimate())

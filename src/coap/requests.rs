@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::block::Wants;
 use super::exchange::OutId;
 use super::message::Token;
 use super::types::RequestId;
@@ -18,8 +19,7 @@ pub struct Asked {
     pub peer: Peer,
     pub mid: u16,
     pub token: Token,
-    /// The Observe option, where it means something.
-    pub observe: Option<u32>,
+    pub wants: Wants,
     pub acknowledgement: Acknowledgement,
     /// When it is forgotten, on the link's clock.
     pub expires: Instant,
@@ -49,7 +49,7 @@ impl Requests {
         &mut self,
         (peer, mid, token): (Peer, u16, Token),
         confirmable: bool,
-        observe: Option<u32>,
+        wants: Wants,
         now: Instant,
         patience: Duration,
     ) -> RequestId {
@@ -59,7 +59,7 @@ impl Requests {
         };
         self.last += 1;
         let id = RequestId(self.last);
-        self.open.insert(id, Asked { peer, mid, token, observe, acknowledgement, expires: now + patience });
+        self.open.insert(id, Asked { peer, mid, token, wants, acknowledgement, expires: now + patience });
         id
     }
 

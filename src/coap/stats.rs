@@ -19,8 +19,12 @@ pub struct Stats {
     pub rejected: u64,
     /// Requests of peers given to the layer above.
     pub requests: u64,
-    /// Requests of peers that the endpoint answered by itself: 4.02, 4.05, 4.00, 4.13, 5.03, 5.05.
+    /// Requests of peers that the endpoint answered by itself: 4.00, 4.02, 4.05, 4.08, 4.13, 5.03, 5.05.
     pub requests_refused: u64,
+    /// Blocks of peers' requests after which more was to follow.
+    pub blocks_received: u64,
+    /// Blocks of our responses and notifications after their first.
+    pub blocks_sent: u64,
     /// Empty acknowledgements, because the answer took longer than a moment.
     pub empty_acknowledgements: u64,
     /// RST messages in answer to pings.
@@ -42,6 +46,8 @@ pub struct Dropped {
     pub unmatched: u64,
     /// A notification older than one already seen (RFC 7641 §3.4).
     pub stale_notification: u64,
+    /// A notification of which a later block could not be fetched.
+    pub incomplete_notification: u64,
     /// From one peer more than can be served.
     pub peers_full: u64,
     /// An acknowledgement or reset of ours while too many were waiting for the link.

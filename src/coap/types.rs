@@ -15,6 +15,8 @@ impl Code {
     pub const CHANGED: Self = Self::new(2, 4);
     /// 2.05 Content
     pub const CONTENT: Self = Self::new(2, 5);
+    /// 2.31 Continue
+    pub const CONTINUE: Self = Self::new(2, 31);
     /// 4.00 Bad Request
     pub const BAD_REQUEST: Self = Self::new(4, 0);
     /// 4.01 Unauthorized
@@ -29,6 +31,8 @@ impl Code {
     pub const METHOD_NOT_ALLOWED: Self = Self::new(4, 5);
     /// 4.06 Not Acceptable
     pub const NOT_ACCEPTABLE: Self = Self::new(4, 6);
+    /// 4.08 Request Entity Incomplete
+    pub const REQUEST_ENTITY_INCOMPLETE: Self = Self::new(4, 8);
     /// 4.13 Request Entity Too Large
     pub const REQUEST_ENTITY_TOO_LARGE: Self = Self::new(4, 13);
     /// 4.15 Unsupported Content-Format
@@ -81,6 +85,13 @@ pub enum Method {
     Patch,
     /// 0.07
     Ipatch,
+}
+
+impl Method {
+    /// Asks for something and changes nothing (RFC 7252 §5.1, RFC 8132 §2).
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Fetch)
+    }
 }
 
 /// A Content-Format number (RFC 7252 §12.3), kept plain: coap-lite does not know them all.
@@ -271,7 +282,7 @@ pub enum Failure {
 pub enum Ending {
     /// GET with Observe 1 (OBS-06).
     Cancelled,
-    /// RST to one of its messages (OBS-07): the peer wants no more of them, or does not know us any more.
+    /// RST to its first answer: the peer does not wait for it.
     Rejected,
     /// The peer put its token to a new use (OBS-05).
     Replaced,
@@ -329,7 +340,15 @@ pub enum Event {
         /// The request that asked for it.
         request: RequestId,
     },
-    /// An observation is gone: cancelled by GET 1, by RST, replaced under the same token, or its last notification is over.
+    /// The peer answered a notification by RST (OBS-07). The observation stands until the owner says
+    /// [`Action::ForgetObservation`]: behind a NAT the peer may mean our address. Notifications of it that were not over have
+    /// failed before.
+    ObservationRejected {
+        /// Which.
+        id: ObservationId,
+    },
+    /// An observation is gone: cancelled by GET 1, replaced under the same token, its first answer was rejected by RST, or its
+    /// last notification is over.
     /// Its notifications that were not over have failed before, as [`Failure::Abandoned`].
     ObservationEnded {
         /// Which.
@@ -342,7 +361,7 @@ pub enum Event {
         /// Which.
         notification: NotificationId,
     },
-    /// The notification had no proper end; the observation stays (choice OBS-10), except after RST.
+    /// The notification had no proper end; the observation stays (choice OBS-10).
     NotificationFailed {
         /// Which.
         notification: NotificationId,

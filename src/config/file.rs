@@ -19,6 +19,8 @@ pub struct File {
     pub modem: Modem,
     /// The LwM2M client.
     pub lwm2m: Lwm2m,
+    /// Where the gateway stands.
+    pub location: Option<Location>,
     /// The broker.
     pub mqtt: Mqtt,
     /// Between both.
@@ -59,6 +61,14 @@ pub struct Lwm2m {
     pub endpoint: String,
     /// Enabler version.
     pub version: Version,
+    /// A Register names the version.
+    pub lwm2m_parameter: bool,
+    /// Longest wait before the first Register after the start; by profile if absent.
+    pub start_jitter: Option<Span>,
+    /// How long the carrier remembers our UDP mapping, `"0s"` for ever; by profile if absent.
+    pub nat_idle: Option<Span>,
+    /// Objects whose instances servers create, write and delete.
+    pub held_objects: Vec<u16>,
     /// What becomes of the registrations at the end.
     pub on_stop: OnStop,
     /// Transmission parameters.
@@ -135,6 +145,18 @@ pub struct Server {
     pub security_instance: Option<u16>,
 }
 
+/// `[location]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Degrees, north positive.
+    pub latitude: f64,
+    /// Degrees, east positive.
+    pub longitude: f64,
+    /// Metres above sea level.
+    pub altitude: Option<f64>,
+}
+
 /// `[mqtt]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -185,6 +207,7 @@ impl Default for File {
             state_dir: "/var/lib/nbgate".into(),
             modem: Modem::default(),
             lwm2m: Lwm2m::default(),
+            location: None,
             mqtt: Mqtt::default(),
             bridge: Bridge::default(),
             mappings: Vec::new(),
@@ -203,6 +226,10 @@ impl Default for Lwm2m {
         Self {
             endpoint: "urn:imei:{imei}".into(),
             version: Version::V1_1,
+            lwm2m_parameter: true,
+            start_jitter: None,
+            nat_idle: None,
+            held_objects: Vec::new(),
             on_stop: OnStop::Deregister,
             coap: Coap::default(),
             servers: Vec::new(),

@@ -15,8 +15,10 @@ use figment::providers::{Format as _, Toml};
 use crate::bridge::mapping;
 use crate::coap::{BadParameter, Params};
 use crate::gateway::settings::{Host, Server, Settings, Uplink};
-use crate::lwm2m::client::OnStop;
+use crate::lwm2m::client::{Location, OnStop};
+use crate::lwm2m::held::can_be_held;
 use crate::lwm2m::model::{Model, Version};
+use crate::lwm2m::objects::location;
 use crate::{modem, mqtt};
 
 pub use file::File;
@@ -135,23 +137,33 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     let coap = transmission(&file, &mut faults);
     let servers = servers(&file, &mut faults);
     check_endpoint(&file, &host, &mut faults);
+    check_version_parameter(&file, &mut faults);
+    check_held_objects(&file, &Model::for_enabler(version), &mut faults);
+    let location = location_of(&file, &mut faults);
     let uplink = uplink(&file, &mut faults);
     let mqtt = broker(&file, &mut faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
-    let announce_after = file.bridge.announce_after.map_or_else(|| by_profile(2, 30), |given| given.0);
+    let or_by_profile = |given: Option<file::Span>, with_lan, with_nbiot| {
+        given.map_or_else(|| by_profile(with_lan, with_nbiot), |given| given.0)
+    };
+    let nat_idle = or_by_profile(file.lwm2m.nat_idle, 0, 120);
     let gateway = Settings {
         uplink,
         endpoint: file.lwm2m.endpoint.clone(),
         version,
+        lwm2m_parameter: file.lwm2m.lwm2m_parameter,
+        start_jitter: or_by_profile(file.lwm2m.start_jitter, 0, 60),
+        held_objects: file.lwm2m.held_objects.iter().copied().collect(),
+        location,
         servers,
         on_stop: match file.lwm2m.on_stop {
             file::OnStop::Deregister => OnStop::Deregister,
             file::OnStop::Keep => OnStop::Keep,
         },
         coap,
-        nat_idle: (!lan).then_some(Duration::from_secs(120)),
-        announce_after,
+        nat_idle: (nat_idle > Duration::ZERO).then_some(nat_idle),
+        announce_after: or_by_profile(file.bridge.announce_after, 2, 30),
         mappings,
         host,
         stop_limit: by_profile(5, 20),
@@ -334,6 +346,63 @@ fn check_endpoint(file: &File, host: &Host, faults: &mut Vec<Fault>) {
         }
         rest = &rest[start + end + 1..];
     }
+}
+
+/// Who leaves the version out is taken for 1.0.
+fn check_version_parameter(file: &File, faults: &mut Vec<Fault>) {
+    if !file.lwm2m.lwm2m_parameter && file.lwm2m.version != file::Version::V1_0 {
+        fault(
+            faults,
+            "lwm2m.lwm2m_parameter",
+            "is false, but only LwM2M 1.0 can do without",
+            "set version = \"1.0\" beside it, or leave it true",
+        );
+    }
+}
+
+/// Held objects are in the registry, and nobody else's.
+fn check_held_objects(file: &File, model: &Model, faults: &mut Vec<Fault>) {
+    for (index, object) in file.lwm2m.held_objects.iter().copied().enumerate() {
+        let problem = if !can_be_held(object) {
+            "belongs to the gateway itself"
+        } else if model.object(object).is_none() {
+            "is not in the registry"
+        } else if file.mappings.iter().any(|mapping| mapping.object == object) {
+            "is fed by a mapping, so its instances are the sensors'"
+        } else {
+            continue;
+        };
+        let key = format!("lwm2m.held_objects[{index}]");
+        fault(faults, key, format!("object {object} {problem}"), "leave it out, or name another object");
+    }
+}
+
+fn location_of(file: &File, faults: &mut Vec<Fault>) -> Option<Location> {
+    let given = file.location.as_ref()?;
+    let mut check = |name: &str, value: f64, limit: f64| {
+        // Not a number is outside of every range.
+        if !(-limit..=limit).contains(&value) {
+            let problem = format!("{value} is outside of -{limit} to {limit}");
+            fault(
+                faults,
+                format!("location.{name}"),
+                problem,
+                "write degrees, or metres, with a decimal point",
+            );
+        }
+    };
+    check("latitude", given.latitude, 90.0);
+    check("longitude", given.longitude, 180.0);
+    check("altitude", given.altitude.unwrap_or_default(), 100_000.0);
+    if file.mappings.iter().any(|mapping| mapping.object == location::ID) {
+        fault(
+            faults,
+            "location",
+            format!("stands beside a mapping for object {}, which would fill it too", location::ID),
+            "leave one of them out",
+        );
+    }
+    Some(Location { latitude: given.latitude, longitude: given.longitude, altitude: given.altitude })
 }
 
 fn uplink(file: &File, faults: &mut Vec<Fault>) -> Uplink {

@@ -36,6 +36,10 @@ fn the_shipped_file_is_valid_and_its_commented_keys_are_the_defaults() {
     assert_eq!(config.gateway.endpoint, explicit.gateway.endpoint);
     assert_eq!(config.gateway.on_stop, explicit.gateway.on_stop);
     assert_eq!(config.gateway.version, explicit.gateway.version);
+    assert_eq!(config.gateway.lwm2m_parameter, explicit.gateway.lwm2m_parameter);
+    assert_eq!(config.gateway.start_jitter, explicit.gateway.start_jitter);
+    assert_eq!(config.gateway.nat_idle, explicit.gateway.nat_idle);
+    assert_eq!(config.gateway.held_objects, explicit.gateway.held_objects);
     assert_eq!(config.gateway.announce_after, explicit.gateway.announce_after);
     assert_eq!(config.gateway.coap.ack_timeout(), explicit.gateway.coap.ack_timeout());
     assert_eq!(config.gateway.coap.max_retransmit(), explicit.gateway.coap.max_retransmit());
@@ -52,6 +56,10 @@ fn is_setting(text: &str) -> bool {
         "endpoint",
         "version",
         "on_stop",
+        "lwm2m_parameter",
+        "start_jitter",
+        "nat_idle",
+        "held_objects",
         "profile",
         "ack_timeout",
         "ack_random_factor",
@@ -138,4 +146,52 @@ fn systemds_state_directory_is_the_first_of_its_list_and_an_empty_one_is_none() 
     assert_eq!(state_directory(None), None);
     let text = format!("state_dir = \"/data\"\nuplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}");
     assert_eq!(parse(&text, Host::default()).unwrap().state_dir, Path::new("/data"));
+}
+
+/// A configuration without a modem, with these lines in `[lwm2m]` and these after the server.
+fn without_modem(lwm2m: &str, rest: &str) -> String {
+    format!("uplink = \"udp\"\n[lwm2m]\nendpoint = \"a\"\n{lwm2m}\n{SERVER}{rest}\n")
+}
+
+#[test]
+fn jitter_and_nat_follow_the_profile_unless_they_are_given() {
+    let of = |lwm2m: &str, rest: &str| {
+        let gateway = load_text(&without_modem(lwm2m, rest)).unwrap().gateway;
+        (gateway.start_jitter.as_secs(), gateway.nat_idle.map(|idle| idle.as_secs()))
+    };
+    assert_eq!(of("", ""), (60, Some(120)));
+    assert_eq!(of("", "[lwm2m.coap]\nprofile = \"lan\""), (0, None));
+    assert_eq!(of("start_jitter = \"0s\"\nnat_idle = \"0s\"", ""), (0, None));
+    let given = "start_jitter = \"5s\"\nnat_idle = \"1m\"";
+    assert_eq!(of(given, "[lwm2m.coap]\nprofile = \"lan\""), (5, Some(60)));
+}
+
+#[test]
+fn only_lwm2m_1_0_can_do_without_its_parameter() {
+    let text = without_modem("version = \"1.0\"\nlwm2m_parameter = false", "");
+    assert!(!load_text(&text).unwrap().gateway.lwm2m_parameter);
+    let found = problems(&without_modem("lwm2m_parameter = false", ""));
+    assert_eq!(found, ["lwm2m.lwm2m_parameter: is false, but only LwM2M 1.0 can do without"]);
+}
+
+#[test]
+fn held_objects_are_in_the_registry_and_nobody_elses() {
+    let held = load_text(&without_modem("held_objects = [16, 19]", "")).unwrap().gateway.held_objects;
+    assert_eq!(held.into_iter().collect::<Vec<_>>(), [16, 19]);
+    let mapping = "[[mappings]]\ntopic = \"t\"\nobject = 3303\nresource = 5700";
+    let found = problems(&without_modem("held_objects = [3303, 3, 0, 21, 65000, 5]", mapping));
+    assert_eq!(found.len(), 6, "{found:?}");
+    assert!(found[0].contains("object 3303 is fed by a mapping"), "{found:?}");
+    assert!(found[4].contains("object 65000 is not in the registry"), "{found:?}");
+}
+
+#[test]
+fn a_location_is_on_earth() {
+    let text = without_modem("", "[location]\nlatitude = 52.5\nlongitude = -13.25");
+    let location = load_text(&text).unwrap().gateway.location.unwrap();
+    assert_eq!((location.latitude, location.longitude, location.altitude), (52.5, -13.25, None));
+    let found = problems(&without_modem("", "[location]\nlatitude = 91\nlongitude = nan"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    let found = problems(&without_modem("", "[location]\nlatitude = 91.0"));
+    assert!(found[0].contains("longitude"), "{found:?}");
 }

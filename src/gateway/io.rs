@@ -6,7 +6,7 @@ use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::UnixTime;
 use crate::coap;
 use crate::lwm2m::Path;
-use crate::lwm2m::client::ServerStatus;
+use crate::lwm2m::client::{HostFacts, ServerStatus};
 use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
 
 use super::core::books::Books;
@@ -78,6 +78,8 @@ pub enum Input {
     },
     /// Wall time, read now.
     WallClock(UnixTime),
+    /// What the machine says of itself now.
+    Host(Box<HostFacts>),
     /// An operator or the system wants us to end.
     Stop,
     /// Nothing happened, but a deadline passed.

@@ -1,6 +1,7 @@
 //! The gateway as a whole: the pure core, what goes in and out of it, and the loop that runs it.
 
 pub mod core;
+pub mod host;
 pub mod io;
 pub mod run;
 pub mod settings;

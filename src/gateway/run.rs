@@ -13,6 +13,7 @@ use crate::seed::Seed;
 use crate::{mqtt, net};
 
 use super::core::Core;
+use super::host;
 use super::io::{Event, Input, Output, Snapshot};
 
 /// Events from the edges that may wait for the core; then the edges wait, and the broker and the kernel buffer.
@@ -21,8 +22,8 @@ const INPUT_QUEUE: usize = 256;
 const ORDER_QUEUE: usize = 64;
 /// How long the broker may take for our goodbye.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
-/// How often the wall clock is read for the Device object.
-const WALL_CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// How often the wall clock, memory and power are read for the Device object.
+const HOST_EVERY: Duration = Duration::from_secs(60);
 
 /// What somebody beside the loop may want to follow. All are optional; a slow follower loses lines, not the loop.
 #[derive(Debug, Default)]
@@ -50,22 +51,25 @@ pub async fn run(
     let (orders_tx, orders) = mpsc::channel(ORDER_QUEUE);
     let broker_task = mqtt::spawn(config.mqtt.clone(), seed.child("mqtt"), broker_tx, orders);
     let mut edges = Edges::new(&config, &inputs_tx, orders_tx);
+    let mut host_facts = config.gateway.host.facts.clone();
     let mut core = Core::new(config.gateway, seed, clock::now());
-    let mut wall_clock_due = clock::now();
+    let mut host_due = clock::now();
     let mut stopping = false;
     loop {
         let now = clock::now();
-        if now >= wall_clock_due {
-            wall_clock_due = now + WALL_CLOCK_EVERY;
+        if now >= host_due {
+            host_due = now + HOST_EVERY;
             if let Some(time) = clock::unix_time() {
                 core.handle(Input::WallClock(time), now);
             }
+            host_facts = host::refresh(&host_facts);
+            core.handle(Input::Host(Box::new(host_facts.clone())), now);
         }
         if edges.carry_out(&mut core, &followers).await {
             break;
         }
         let deadline = core.next_deadline();
-        let wake = deadline.map_or(wall_clock_due, |deadline| deadline.at.min(wall_clock_due));
+        let wake = deadline.map_or(host_due, |deadline| deadline.at.min(host_due));
         let input = tokio::select! {
             input = inputs.recv() => input.context("every edge has ended")?,
             event = broker.recv() => from_broker(event.context("the MQTT task has ended")?),

@@ -1,10 +1,11 @@
 //! What the core needs to know, free of files: made by `config`, or by a test.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bridge::Mappings;
 use crate::coap::Params;
-use crate::lwm2m::client::{HostFacts, OnStop};
+use crate::lwm2m::client::{HostFacts, Location, OnStop};
 use crate::lwm2m::model::Version;
 use crate::modem;
 
@@ -17,6 +18,14 @@ pub struct Settings {
     pub endpoint: String,
     /// LwM2M enabler version.
     pub version: Version,
+    /// A Register names that version (`lwm2m=`).
+    pub lwm2m_parameter: bool,
+    /// Longest wait before the first Register after the start, of which a random part is waited.
+    pub start_jitter: Duration,
+    /// Objects whose instances servers create, write and delete here.
+    pub held_objects: BTreeSet<u16>,
+    /// Where the gateway stands, if that was configured.
+    pub location: Option<Location>,
     /// The servers, each to register at.
     pub servers: Vec<Server>,
     /// What to do with the registrations at the end.

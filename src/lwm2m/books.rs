@@ -3,6 +3,10 @@
 //! A sample ends as *reported* (a notification that carried it, or its very value, was delivered) or as
 //! *superseded* (a newer sample of its path came first); until then it is pending. No third end, and no second one.
 //! Which notification goes when is decided in `reporting`.
+//!
+//! A sample inside the limits that a server has set (`gt`, `lt`, `st`) asks for no notification. It is like one that
+//! nobody observes: the next sample of its path supersedes it, and the last one is pending until a notification goes
+//! for another reason (`pmax`, a crossing) and shows it. A Read shows it at any time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,8 +25,8 @@ pub enum Entry {
 
 /// Samples that are set but not yet reported.
 ///
-/// Bounded by two per path and open notification: a sample that is neither the newest of its path nor under way is
-/// superseded at once.
+/// Bounded by two per path and observation: a sample that is neither the newest of its path, nor under way, nor held
+/// for an observer, is superseded at once.
 #[derive(Debug, Default)]
 pub struct Books {
     /// The newest sample of each path, if it is not yet reported.
@@ -66,15 +70,25 @@ impl Books {
         }
     }
 
-    /// A notification about `path` leaves now: the samples it carries.
-    pub fn carry(&mut self, path: Path) -> Vec<SampleId> {
-        let samples: Vec<_> = self.newest_under(path).map(|(_, sample)| sample).collect();
+    /// A notification about `path` leaves now: the samples it carries, which are the newest ones of all paths but
+    /// those that it does not show as they are now.
+    pub fn carry(&mut self, path: Path, but: impl Fn(Path) -> bool) -> Vec<SampleId> {
+        let carried = self.newest_under(path).filter(|(at, _)| !but(*at));
+        let samples: Vec<_> = carried.map(|(_, sample)| sample).collect();
         for sample in &samples {
             if let Some(pending) = self.pending.get_mut(sample) {
                 pending.carriers += 1;
             }
         }
         samples
+    }
+
+    /// The newest sample of this very path is to be told to an observer even if it is overtaken before: it stays as
+    /// if a notification carried it, until it is delivered or failed like that.
+    pub fn hold(&mut self, path: Path) -> Option<SampleId> {
+        let sample = *self.newest.get(&path)?;
+        self.pending.get_mut(&sample)?.carriers += 1;
+        Some(sample)
     }
 
     /// A notification about `path` with these samples was delivered; it showed the tree as of `shown`.
@@ -164,7 +178,7 @@ mod tests {
     fn overtaken_sample_under_way_is_reported_if_its_notification_arrives() {
         let mut books = Books::default();
         books.accept(id(1), PATH, Revision(1));
-        let carried = books.carry(OBJECT);
+        let carried = books.carry(OBJECT, |_| false);
         books.accept(id(2), PATH, Revision(2));
         assert!(entries(&mut books).is_empty());
         books.delivered(OBJECT, carried, Revision(1));
@@ -176,7 +190,7 @@ mod tests {
     fn overtaken_sample_under_way_is_superseded_if_its_notification_fails() {
         let mut books = Books::default();
         books.accept(id(1), PATH, Revision(1));
-        let carried = books.carry(PATH);
+        let carried = books.carry(PATH, |_| false);
         books.accept(id(2), PATH, Revision(2));
         books.failed(carried);
         assert_eq!(entries(&mut books), [Entry::Superseded(id(1))]);
@@ -186,7 +200,7 @@ mod tests {
     fn first_of_two_observers_reports_and_the_second_changes_nothing() {
         let mut books = Books::default();
         books.accept(id(1), PATH, Revision(1));
-        let (first, second) = (books.carry(PATH), books.carry(OBJECT));
+        let (first, second) = (books.carry(PATH, |_| false), books.carry(OBJECT, |_| false));
         books.failed(first);
         assert_eq!(books.pending(), 1);
         books.delivered(OBJECT, second.clone(), Revision(1));
@@ -196,10 +210,35 @@ mod tests {
     }
 
     #[test]
+    fn held_sample_outlives_a_newer_one_that_is_not_shown() {
+        let mut books = Books::default();
+        books.accept(id(1), PATH, Revision(1));
+        let held = books.hold(PATH).unwrap();
+        books.accept(id(2), PATH, Revision(2));
+        assert!(entries(&mut books).is_empty() && books.carry(OBJECT, |at| at == PATH).is_empty());
+        books.delivered(OBJECT, vec![held], Revision(1));
+        assert_eq!(entries(&mut books), [Entry::Reported(vec![id(1)])]);
+        assert_eq!((books.pending(), books.hold(OBJECT)), (1, None));
+    }
+
+    #[test]
+    fn held_sample_that_is_not_told_is_superseded() {
+        let mut books = Books::default();
+        books.accept(id(1), PATH, Revision(1));
+        let held = books.hold(PATH).unwrap();
+        books.failed(vec![held]);
+        assert_eq!((books.pending(), entries(&mut books)), (1, vec![]));
+        let held = books.hold(PATH).unwrap();
+        books.overtake(PATH);
+        books.failed(vec![held]);
+        assert_eq!(entries(&mut books), [Entry::Superseded(id(1))]);
+    }
+
+    #[test]
     fn sample_with_the_shown_value_is_reported_with_the_notification() {
         let mut books = Books::default();
         books.accept(id(1), PATH, Revision(1));
-        let carried = books.carry(PATH);
+        let carried = books.carry(PATH, |_| false);
         books.accept(id(2), PATH, Revision(1));
         books.delivered(PATH, carried, Revision(1));
         assert_eq!(entries(&mut books), [Entry::Reported(vec![id(1), id(2)])]);

@@ -4,36 +4,41 @@
 //! Puts the parts together (`registration`, `management`, `reporting`, `books`, the tree) and holds no rule of theirs.
 
 mod accounts;
+mod attributes;
 mod contents;
 mod observing;
 mod serving;
 mod types;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::attributes::{Defaults, Written};
 use super::books::{self, Books};
-use super::codecs::ObjectList;
 use super::downlink::{Operation, Outcome, TransactionId};
+use super::held::Held;
 use super::lost::Lost;
 use super::management::{Access, AccessTable, View};
 use super::model::Model;
-use super::objects::{security, server};
+use super::objects::errors::Errors;
+use super::objects::statistics::Statistics;
+use super::objects::{security, server, statistics};
 use super::path::Path;
 use super::registration::Account;
-use super::reporting::{Reporting, Target};
+use super::reporting::{Numbers, Reporting, Target};
 use super::tree::{Revision, Tree};
 use crate::clock::{Deadline, UnixTime};
-use crate::coap::{Action, Code, RequestId, Response};
+use crate::coap::{Action, Code, ObservationId, RequestId, Response};
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
 use accounts::facts;
 use contents::set_native;
 
-pub use super::objects::device::HostFacts;
+pub use super::objects::device::{Battery, BatteryStatus, HostFacts, PowerSource};
+pub use super::objects::location::Location;
 pub use types::{Event, OnStop, Refusal, ServerSettings, ServerStatus, Settings, Stats};
 
 /// The LwM2M client.
@@ -44,7 +49,16 @@ pub struct Client {
     tree: Tree,
     access: AccessTable,
     books: Books,
+    held: Held,
+    errors: Errors,
+    statistics: Statistics,
+    /// What link and host told last.
+    facts: (LinkFacts, HostFacts),
     reporting: Reporting,
+    /// What servers have written about notifications, by their instances of object 1.
+    attributes: BTreeMap<Path, Written>,
+    /// The servers' default periods as they are in force.
+    defaults: BTreeMap<Path, Defaults>,
     accounts: Vec<Account>,
     /// Responses and what goes with them, in order; as many as the endpoint has open requests.
     actions: VecDeque<Action>,
@@ -55,13 +69,27 @@ pub struct Client {
     last_transaction: u64,
     last_exchange: u64,
     gathering_until: Option<Instant>,
+    /// Rejected at a time when the server may not have known our address; told again after an Update.
+    doubted: BTreeSet<ObservationId>,
     /// When a server last gave a sign of life.
     heard: BTreeMap<Peer, Instant>,
     link_up: bool,
+    opening: Opening,
     wall_clock: Option<(UnixTime, Instant)>,
     /// Shutting down; done at this time whatever comes.
     stop_at: Option<Instant>,
     stats: Stats,
+}
+
+/// When the first request to any server may leave. Counted from the first link, as it comes about equally soon
+/// everywhere after a power cut; what comes later, links and servers, is not held up.
+#[derive(Debug, Clone, Copy)]
+enum Opening {
+    /// There was no link yet; with it begins a pause of this length.
+    Held(Duration),
+    /// The pause goes on until then.
+    Until(Instant),
+    Over,
 }
 
 #[derive(Debug)]
@@ -70,6 +98,8 @@ struct Starting {
     answered: Instant,
     /// The first answer showed the tree as of this change.
     shown: Revision,
+    /// And these numbers, where numbers can have limits.
+    numbers: Numbers,
 }
 
 impl Client {
@@ -93,13 +123,24 @@ impl Client {
             let lost = Lost::new(settings.nat_idle, seed.child("lost").rng());
             accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
+        let opening = Opening::Held(seed.child("start").rng().between(Duration::ZERO, settings.start_jitter));
+        let held = Held::new(settings.held_objects.iter().copied());
+        held.objects()
+            .filter(|object| model.object(*object).is_some())
+            .for_each(|object| tree.add_object(object));
         let mut client = Self {
             settings,
             model,
             tree,
             access: AccessTable::new(),
             books: Books::default(),
+            held,
+            errors: Errors::default(),
+            statistics: Statistics::default(),
+            facts: <(LinkFacts, HostFacts)>::default(),
             reporting: Reporting::new(seed),
+            attributes: BTreeMap::new(),
+            defaults: BTreeMap::new(),
             accounts,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -108,13 +149,16 @@ impl Client {
             last_transaction: 0,
             last_exchange: 0,
             gathering_until: None,
+            doubted: BTreeSet::new(),
             heard: BTreeMap::new(),
             link_up: false,
+            opening,
             wall_clock: None,
             stop_at: None,
             stats: Stats::default(),
         };
-        client.set_facts(&LinkFacts::default(), &HostFacts::default());
+        client.set_facts(LinkFacts::default(), HostFacts::default());
+        set_native(&mut client.tree, &client.model, statistics::INSTANCE, client.statistics.facts());
         client.refresh_periods();
         client
     }
@@ -154,6 +198,11 @@ impl Client {
     pub fn handle_link(&mut self, up: bool, address_changed: bool, now: Instant) {
         let is_back = up && !self.link_up;
         self.link_up = up;
+        match self.opening {
+            Opening::Held(pause) if up && pause.is_zero() => self.opening = Opening::Over,
+            Opening::Held(pause) if up => self.opening = Opening::Until(now + pause),
+            _ => {}
+        }
         for account in &mut self.accounts {
             if up && address_changed {
                 self.actions.extend(account.start_over());
@@ -218,6 +267,9 @@ impl Client {
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.reporting.handle_timeout(now);
+        if matches!(self.opening, Opening::Until(at) if at <= now) {
+            self.opening = Opening::Over;
+        }
         if self.gathering_until.is_some_and(|at| at <= now) {
             self.gathering_until = None;
         }
@@ -237,15 +289,19 @@ impl Client {
             let surroundings = self.surroundings();
             account.poll_timeout(facts(&self.settings, &self.model, &self.tree, surroundings, account.server))
         });
+        let opening = match self.opening {
+            Opening::Until(at) => Some(Deadline::new(at, "first registration")),
+            _ => None,
+        };
         let gathering = self.gathering_until.map(|at| Deadline::new(at, "announce new instances"));
-        Deadline::earliest(accounts.chain([gathering, self.reporting.poll_timeout()]))
+        Deadline::earliest(accounts.chain([opening, gathering, self.reporting.poll_timeout()]))
     }
 
     // What can be looked at.
 
-    /// The servers whose address is known.
+    /// The servers that we listen to: those whose address is known, but for one that has disabled us.
     pub fn peers(&self) -> impl Iterator<Item = Peer> + '_ {
-        self.accounts.iter().filter_map(Account::peer)
+        self.accounts.iter().filter(|account| !account.is_deaf()).filter_map(Account::peer)
     }
 
     /// All server accounts.
@@ -255,8 +311,9 @@ impl Client {
             peer: account.peer(),
             state: account.state(),
             location: account.location(),
+            updated: account.updated(),
             expires: account.expires(),
-            observations: account.peer().map_or(0, |peer| self.reporting.of_peer(peer).len()),
+            observations: account.peer().map_or(0, |peer| self.reporting.count_of(peer)),
         })
     }
 
@@ -275,8 +332,12 @@ impl Client {
         &self.tree
     }
 
-    fn view(&self) -> View<'_> {
-        View { tree: &self.tree, model: &self.model, access: &self.access }
+    /// What the server with this instance of object 1 sees.
+    fn view(&self, server: Path) -> View<'_> {
+        /// Most servers write no attributes.
+        static NONE: Written = Written::new();
+        let attributes = self.attributes.get(&server).unwrap_or(&NONE);
+        View { tree: &self.tree, model: &self.model, access: &self.access, held: &self.held, attributes }
     }
 
     fn respond(&mut self, request: RequestId, response: Response, accept_observation: bool) {

@@ -1,8 +1,11 @@
 //! What a server's request asks of the tree (LwM2M Core 1.1.1 §6.3): which operation it is and what comes of it.
 //!
 //! Decides and reads; changing the tree, starting observations and asking the bridge are the client's business.
-//! Create, Delete, Write-Attributes and the composite operations are recognised and refused.
+//! The composite operations are recognised and refused.
 
+mod attributes;
+mod create;
+mod delete;
 mod discover;
 mod execute;
 mod read;
@@ -10,8 +13,10 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attributes::{Attributes, Written};
 use super::codecs::Format;
 use super::downlink::Operation;
+use super::held::Held;
 use super::model::Model;
 use super::objects;
 use super::path::Path;
@@ -42,6 +47,21 @@ pub struct View<'a> {
     pub model: &'a Model,
     /// What the mappings take.
     pub access: &'a AccessTable,
+    /// Which objects belong to the servers alone.
+    pub held: &'a Held,
+    /// What the asking server has written about notifications.
+    pub attributes: &'a Written,
+}
+
+/// Whose an object is, and so who answers for its resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// This program: rights are as `objects` says.
+    Native,
+    /// The servers: rights are as the registry says.
+    Held,
+    /// A sensor or actuator: rights are as its mapping says.
+    Mapped,
 }
 
 /// What comes of a request.
@@ -58,10 +78,26 @@ pub enum Decision {
         /// In which format.
         format: Format,
     },
-    /// Native resources are set (`None`: taken away), then 2.04.
+    /// The asking server's attributes of the path are these from now on, then 2.04.
+    WriteAttributes {
+        /// Where they stand.
+        path: Path,
+        /// All of them, the earlier ones too.
+        attributes: Attributes,
+    },
+    /// Native or held resources are set (`None`: taken away), then 2.04.
     Set(Vec<(Path, Option<Content>)>),
     /// 2.04, then the native resource does its work.
     Run(Path),
+    /// Instances of a held object are made with these contents, then 2.01 with where they are.
+    Create {
+        /// At least one.
+        instances: Vec<Path>,
+        /// Of them all.
+        contents: Vec<(Path, Content)>,
+    },
+    /// The instance of a held object goes, then 2.02.
+    Delete(Path),
     /// For the bridge; the answer waits for the outcome.
     Transact(Vec<Operation>),
 }
@@ -93,17 +129,11 @@ impl View<'_> {
             (Method::Fetch | Method::Ipatch, 0) => Err(Code::NOT_IMPLEMENTED),
             (Method::Fetch | Method::Ipatch | Method::Patch, _) | (_, 0) => Err(Code::METHOD_NOT_ALLOWED),
             (Method::Get, _) => self.read(path, request),
-            // Create and Delete: what is not there is missed first (DM-06).
-            (Method::Post, 1) | (Method::Delete, 1..=2) => {
-                self.expect_present(path)?;
-                Err(Code::METHOD_NOT_ALLOWED)
-            }
-            (Method::Delete, _) | (Method::Put, 1) => Err(Code::METHOD_NOT_ALLOWED),
+            (Method::Post, 1) => self.create(path, request),
+            (Method::Delete, _) => self.delete(path),
+            (Method::Put, 1) if has_format => Err(Code::METHOD_NOT_ALLOWED),
             (Method::Put, _) if has_format => self.write(path, Mode::Replace, request),
-            (Method::Put, _) if request.payload.is_empty() => {
-                self.expect_present(path)?;
-                Err(Code::NOT_IMPLEMENTED)
-            }
+            (Method::Put, _) if request.payload.is_empty() => self.write_attributes(path, request),
             (Method::Put, _) => Err(Code::BAD_REQUEST),
             (Method::Post, 2) if has_format => self.write(path, Mode::Partial, request),
             (Method::Post, 2) => {
@@ -124,13 +154,26 @@ impl View<'_> {
         let (Some(object), Some(resource), 3) = (path.object(), path.resource(), path.depth()) else {
             return self.tree.exists(path);
         };
-        let stands_without_value = if objects::is_native(object) {
-            objects::executables(object).contains(&resource) || objects::is_writable(path)
-        } else {
-            let access = self.access_to(object, resource);
-            access.writable || access.executable
+        let stands_without_value = match self.owner(path) {
+            Owner::Native => objects::executables(object).contains(&resource) || objects::is_writable(path),
+            Owner::Held => {
+                let definition = self.model.resource(object, resource);
+                definition.is_some_and(|definition| definition.operations.is_writable())
+            }
+            Owner::Mapped => {
+                let access = self.access_to(object, resource);
+                access.writable || access.executable
+            }
         };
         self.tree.exists(path) || (stands_without_value && self.has_instance_of(path))
+    }
+
+    fn owner(self, path: Path) -> Owner {
+        match path.object() {
+            Some(object) if objects::is_native(object) => Owner::Native,
+            Some(object) if self.held.has(object) => Owner::Held,
+            _ => Owner::Mapped,
+        }
     }
 
     fn has_instance_of(self, resource: Path) -> bool {
@@ -144,6 +187,7 @@ impl View<'_> {
     /// Resources that an instance of this object has although no value was set.
     fn valueless(self, object: u16) -> BTreeSet<u16> {
         let native = objects::executables(object).iter().copied();
+        let native = native.filter(|id| self.model.resource(object, *id).is_some());
         let mapped = self.access.range((object, 0)..=(object, u16::MAX));
         native.chain(mapped.map(|((_, resource), _)| *resource)).collect()
     }

@@ -5,6 +5,7 @@ mod books;
 pub mod client;
 pub mod codecs;
 pub mod downlink;
+pub mod held;
 mod lost;
 pub mod management;
 pub mod model;

@@ -9,109 +9,31 @@
 //!    │               any failure                       │  │            │
 //!    ├── lifetime over, address changed ───────────────┘  │            │
 //!    └── at once, when an Update fails in any way ────────│────────────┘
-//!   Deregistering ◄──────── shutdown ─────────────────────┘
-//!        └────► Closed
+//!   Deregistering ◄──────── shutdown ─────────────────────┤
+//!        └────► Closed                                    │
+//!   Disabled ◄───── a server's Disable, by De-register ───┘
+//!        └────► Idle, when its time is over
 //! ```
 //!
 //! Answers to the server's requests and notifications are made elsewhere; they go on whatever the state (REG-19).
 
+mod record;
+mod types;
+
 use std::time::{Duration, Instant};
 
 use super::lost::Lost;
-use super::model::Version;
 use super::path::Path;
-use super::tree::Shape;
 use crate::clock::Deadline;
 use crate::coap::{Action, Code, ExchangeId, Failure, Method, Priority, Request, Response};
 use crate::net::Peer;
 use crate::seed::Rng;
+use record::{Announced, Registration};
+
+pub use types::{Facts, Outcome, Retry, Step};
 
 /// Content-Format of the link list.
 const LINK_FORMAT: u16 = 40;
-
-/// How long to wait between attempts to register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// After the first failure; doubled with each further one (RTY-01).
-    pub first: Duration,
-    /// Longest wait; also after 4.03, where haste is of no use (RTY-05).
-    pub longest: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { first: Duration::from_secs(60), longest: Duration::from_secs(3600) }
-    }
-}
-
-/// What the account says of itself when it registers, as it is now.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// Endpoint name.
-    pub endpoint: &'a str,
-    /// Version of the enabler.
-    pub version: Version,
-    /// /1/x/1, in seconds.
-    pub lifetime_secs: u32,
-    /// /1/x/7.
-    pub binding: &'a str,
-    /// Which set of instances the link list shows.
-    pub shape: Shape,
-    /// New instances still gather: no Update for their sake yet.
-    pub gathering: bool,
-    /// An Update leaves this long before the lifetime ends (UPD-05).
-    pub margin: Duration,
-    /// Datagrams can be carried.
-    pub link_up: bool,
-}
-
-/// What a request to the server is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// A new registration: the server forgets all that it knew of us.
-    Register,
-    /// The registration is to live on.
-    Update {
-        /// The cause.
-        why: &'static str,
-    },
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Registered anew.
-    Registered,
-    /// The registration lives on.
-    Updated,
-    /// Not registered; the next attempt follows after `retry_in`.
-    Failed {
-        /// In words.
-        why: String,
-        /// Zero after a failed Update: a Register follows at once (UPD-07).
-        retry_in: Duration,
-    },
-    /// De-registered, or as good as (DER-01).
-    Deregistered,
-}
-
-/// A registration that the server keeps for us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Registration {
-    /// Every segment of it, used as it came (REG-16).
-    location: Vec<String>,
-    /// When the last successful Register or Update was made; the server counts from a little later.
-    since: Instant,
-    announced: Announced,
-}
-
-/// What the server was told last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Announced {
-    lifetime_secs: u32,
-    binding: String,
-    shape: Shape,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Open {
@@ -127,6 +49,19 @@ enum Purpose {
     Tell,
     /// The server is to see where we are: any request of its own shows as well that it does.
     Show,
+}
+
+/// What we know of our address, as the server's observations go. Behind a NAT a server may take our Update at a new
+/// address, and yet keep to the old one where it observes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Nothing speaks against it.
+    Known,
+    /// There was a silence, and since then the server has neither acknowledged a notification nor observed anything.
+    Doubted,
+    /// In such doubt the server rejected all that it observed: to it the address is another one, and it will hardly
+    /// observe again before we register anew.
+    Changed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +80,11 @@ enum State {
         registration: Registration,
         open: Open,
         purpose: Purpose,
+    },
+    Disabled {
+        until: Instant,
+        /// The De-register, while it is open.
+        exchange: Option<ExchangeId>,
     },
     Deregistering {
         exchange: ExchangeId,
@@ -172,8 +112,11 @@ pub struct Account {
     refused: bool,
     /// Why an Update is wanted beyond what changed.
     wanted: Option<(&'static str, Purpose)>,
+    /// A Disable that lasts so long is to begin.
+    disable_until: Option<Instant>,
     /// When the server last asked us something or answered with success.
     known_at: Option<Instant>,
+    trust: Trust,
     /// What the server may want to observe again.
     lost: Lost,
     chance: Rng,
@@ -202,7 +145,9 @@ impl Account {
             failures: 0,
             refused: false,
             wanted: None,
+            disable_until: None,
             known_at: None,
+            trust: Trust::Known,
             lost,
             chance,
         }
@@ -242,6 +187,22 @@ impl Account {
         abandoned
     }
 
+    /// A server has disabled the account, and the time for that is not over (DER-02).
+    pub const fn is_disabled(&self) -> bool {
+        self.disable_until.is_some() || matches!(self.state, State::Disabled { .. })
+    }
+
+    /// Nothing that comes from the server is looked at: it disabled us, and knows that we took it at its word.
+    pub const fn is_deaf(&self) -> bool {
+        matches!(self.state, State::Disabled { exchange: None, .. })
+    }
+
+    /// How long the account stays disabled.
+    pub fn disabled_for(&self, now: Instant) -> Option<Duration> {
+        let State::Disabled { until, .. } = self.state else { return None };
+        Some(until.saturating_duration_since(now))
+    }
+
     /// Nothing more will come from here.
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
@@ -253,6 +214,14 @@ impl Account {
             return None;
         };
         Some(registration.location.iter().map(|segment| format!("/{segment}")).collect())
+    }
+
+    /// When the last Register or Update that succeeded was made (REG-27).
+    pub fn updated(&self) -> Option<Instant> {
+        let (State::Registered { registration } | State::Updating { registration, .. }) = &self.state else {
+            return None;
+        };
+        Some(registration.since)
     }
 
     /// When the registration ends unless an Update comes before (REG-27).
@@ -270,6 +239,7 @@ impl Account {
             State::Registering { .. } => "registering",
             State::Registered { .. } => "registered",
             State::Updating { .. } => "updating",
+            State::Disabled { .. } => "disabled",
             State::Deregistering { .. } => "de-registering",
             State::Closed => "closed",
         }
@@ -290,6 +260,18 @@ impl Account {
         self.wanted.get_or_insert((why, Purpose::Show));
     }
 
+    /// The carrier may have given us another address.
+    pub fn doubt_address(&mut self) {
+        self.trust = Trust::Doubted;
+    }
+
+    /// The server has rejected the last that it observed.
+    pub fn note_all_rejected(&mut self) {
+        if self.trust == Trust::Doubted {
+            self.trust = Trust::Changed;
+        }
+    }
+
     /// An observation of the server ended, and it may want it back.
     pub fn lost(&mut self, path: Path, now: Instant) {
         self.lost.lose(path, now);
@@ -297,11 +279,13 @@ impl Account {
 
     /// The server observes this path from now on. True if an observation of it was lost before.
     pub fn observed(&mut self, path: Path) -> bool {
+        self.trust = Trust::Known;
         self.lost.regain(path)
     }
 
     /// The server acknowledged a notification.
     pub const fn note_acknowledgement(&mut self) {
+        self.trust = Trust::Known;
         self.lost.note_acknowledgement();
     }
 
@@ -316,7 +300,7 @@ impl Account {
 
     /// The server cannot know us any more (REG-29): Register as soon as possible.
     pub fn start_over(&mut self) -> Option<Action> {
-        if matches!(self.state, State::Deregistering { .. } | State::Closed) {
+        if matches!(self.state, State::Disabled { .. } | State::Deregistering { .. } | State::Closed) {
             return None;
         }
         let abandoned = self.abandon();
@@ -335,8 +319,45 @@ impl Account {
         }
     }
 
+    /// The server has no more of us for this time from now on, by its own wish or another's: De-register, then nothing
+    /// in either direction, then a new Register (DER-02, DER-03). [`Self::poll`] begins it, so that what is to be
+    /// answered before goes before.
+    pub fn disable(&mut self, time: Duration, now: Instant) -> Option<Action> {
+        match &mut self.state {
+            State::Disabled { until, .. } => *until = now + time,
+            State::Deregistering { .. } | State::Closed => {}
+            _ => self.disable_until = Some(now + time),
+        }
+        let State::Updating { registration, .. } = &self.state else { return None };
+        let registration = registration.clone();
+        let abandoned = self.abandon();
+        self.state = State::Registered { registration };
+        abandoned
+    }
+
+    /// Ends a Disable whose time is over; a De-register that is still open has waited long enough.
+    pub fn end_disable(&mut self, now: Instant) -> Option<Action> {
+        if self.disable_until.is_some_and(|at| at <= now) {
+            // There was no link all the time, and the server has not seen us since.
+            self.disable_until = None;
+            return self.start_over();
+        }
+        let State::Disabled { until, .. } = self.state else { return None };
+        if now < until {
+            return None;
+        }
+        let abandoned = self.abandon();
+        self.failures = 0;
+        self.state = State::Idle { not_before: None };
+        abandoned
+    }
+
     /// Ends the account: De-register if there is a registration and it can be told, else close at once (DER-04).
     pub fn stop(&mut self, link_up: bool, exchange: ExchangeId) -> Vec<Action> {
+        if let State::Disabled { exchange: Some(exchange), .. } = self.state {
+            self.state = State::Deregistering { exchange };
+            return vec![];
+        }
         let mut actions = Vec::from_iter(self.abandon());
         match (std::mem::replace(&mut self.state, State::Closed), self.peer) {
             (State::Registered { registration } | State::Updating { registration, .. }, Some(peer))
@@ -370,10 +391,15 @@ impl Account {
             return None;
         }
         let peer = self.peer?;
-        let open = || Open { exchange, since: now, announces: facts.announced() };
+        if self.disable_until.is_some() {
+            let request = self.begin_disable(exchange)?;
+            let priority = Priority::Registration;
+            return Some((Step::Deregister, Action::Request { exchange, peer, request, priority }));
+        }
+        let open = || Open { exchange, since: now, announces: Announced::of(facts) };
         let (step, request) = match &self.state {
             State::Idle { not_before } if not_before.is_some_and(|at| at > now) => return None,
-            State::Registered { registration } if registration.expires() > now => {
+            State::Registered { registration } if registration.expires() > now && !self.is_estranged(now) => {
                 let (why, purpose) = self.update_reason(registration, facts, now)?;
                 let open = open();
                 let request = registration.update_request(&open.announces, links);
@@ -384,6 +410,7 @@ impl Account {
             State::Idle { .. } | State::Registered { .. } => {
                 // The server forgets its observations with this (REG-18). Whatever it then observes will do.
                 self.lost.lose(Path::ROOT, now);
+                self.trust = Trust::Known;
                 self.state = State::Registering { open: open() };
                 (Step::Register, self.register_request(facts, links()))
             }
@@ -432,6 +459,7 @@ impl Account {
                 let why = format!("Update was answered {}", response.code);
                 Some(Outcome::Failed { why, retry_in: Duration::ZERO })
             }
+            State::Disabled { until, .. } => Some(self.fall_silent(until)),
             State::Deregistering { .. } => {
                 self.state = State::Closed;
                 Some(Outcome::Deregistered)
@@ -453,6 +481,7 @@ impl Account {
             State::Updating { .. } => {
                 Some(Outcome::Failed { why: format!("Update: {why}"), retry_in: Duration::ZERO })
             }
+            State::Disabled { until, .. } => Some(self.fall_silent(until)),
             State::Deregistering { .. } => {
                 self.state = State::Closed;
                 Some(Outcome::Deregistered)
@@ -472,11 +501,36 @@ impl Account {
         match &self.state {
             State::Idle { not_before } => Some(Deadline::new((*not_before)?, "registration attempt")),
             State::Registered { registration } => {
-                let regular = Deadline::new(registration.update_at(facts.margin), "registration update");
+                let regular =
+                    Deadline::new(registration.update_at(facts.update_takes), "registration update");
                 Deadline::sooner(Some(regular), self.lost.poll_timeout())
             }
+            State::Disabled { until, .. } => Some(Deadline::new(*until, "end of a disable")),
             _ => None,
         }
+    }
+
+    /// De-registers where there is a registration. A Register that is open will tell what to end.
+    fn begin_disable(&mut self, exchange: ExchangeId) -> Option<Request> {
+        if matches!(self.state, State::Registering { .. }) {
+            return None;
+        }
+        let until = self.disable_until.take()?;
+        let before = std::mem::replace(&mut self.state, State::Disabled { until, exchange: None });
+        let State::Registered { registration } = before else { return None };
+        self.state = State::Disabled { until, exchange: Some(exchange) };
+        Some(Request::new(Method::Delete, registration.location))
+    }
+
+    fn fall_silent(&mut self, until: Instant) -> Outcome {
+        self.state = State::Disabled { until, exchange: None };
+        Outcome::Disabled
+    }
+
+    /// What is missing was rejected at an address that the server does not connect with it: an Update, which leaves
+    /// its observations as they are, would not bring it back.
+    fn is_estranged(&self, now: Instant) -> bool {
+        self.trust == Trust::Changed && self.lost.is_due(now)
     }
 
     fn update_reason(
@@ -493,7 +547,7 @@ impl Account {
         } else if announced.shape != facts.shape && !facts.gathering {
             Some("object instances changed")
         } else {
-            (registration.update_at(facts.margin) <= now).then_some("lifetime")
+            (registration.update_at(facts.update_takes) <= now).then_some("lifetime")
         };
         let missing = self.lost.is_due(now).then_some(("observations are missing", Purpose::Show));
         to_tell.map(|why| (why, Purpose::Tell)).or(self.wanted).or(missing)
@@ -502,7 +556,7 @@ impl Account {
     /// The order of the queries means nothing (REG-09).
     fn register_request(&self, facts: Facts<'_>, links: Vec<u8>) -> Request {
         let mut query = self.uri_query.clone();
-        query.push(format!("lwm2m={}", facts.version));
+        query.extend(facts.version.map(|version| format!("lwm2m={version}")));
         query.push(format!("ep={}", facts.endpoint));
         query.push(format!("lt={}", facts.lifetime_secs));
         query.push(format!("b={}", facts.binding));
@@ -533,6 +587,7 @@ impl Account {
     const fn open_exchange(&self) -> Option<ExchangeId> {
         match &self.state {
             State::Registering { open } | State::Updating { open, .. } => Some(open.exchange),
+            State::Disabled { exchange, .. } => *exchange,
             State::Deregistering { exchange } => Some(*exchange),
             _ => None,
         }
@@ -540,44 +595,6 @@ impl Account {
 
     fn abandon(&self) -> Option<Action> {
         self.open_exchange().map(|exchange| Action::Abandon { exchange })
-    }
-}
-
-impl Registration {
-    fn lifetime(&self) -> Duration {
-        Duration::from_secs(u64::from(self.announced.lifetime_secs))
-    }
-
-    fn expires(&self) -> Instant {
-        self.since + self.lifetime()
-    }
-
-    /// Early enough to arrive before expiry; half-way if the lifetime leaves no better time (UPD-05).
-    fn update_at(&self, margin: Duration) -> Instant {
-        let lifetime = self.lifetime();
-        self.since + lifetime.saturating_sub(margin).max(lifetime / 2)
-    }
-
-    /// Names only what changed since the last success (UPD-01, UPD-02); the link list is whole or absent.
-    fn update_request(&self, news: &Announced, links: impl FnOnce() -> Vec<u8>) -> Request {
-        let mut request = Request::new(Method::Post, self.location.clone());
-        if news.lifetime_secs != self.announced.lifetime_secs {
-            request.query.push(format!("lt={}", news.lifetime_secs));
-        }
-        if news.binding != self.announced.binding {
-            request.query.push(format!("b={}", news.binding));
-        }
-        if news.shape != self.announced.shape {
-            request.content_format = Some(LINK_FORMAT);
-            request.payload = links();
-        }
-        request
-    }
-}
-
-impl Facts<'_> {
-    fn announced(&self) -> Announced {
-        Announced { lifetime_secs: self.lifetime_secs, binding: self.binding.to_owned(), shape: self.shape }
     }
 }
 

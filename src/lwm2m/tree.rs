@@ -21,6 +21,8 @@ pub struct Shape(pub u64);
 /// sub-tree costs its own size.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
+    /// Objects that are there with or without an instance.
+    objects: BTreeSet<u16>,
     instances: BTreeSet<Path>,
     resources: BTreeMap<Path, Stored>,
     revision: Revision,
@@ -34,6 +36,13 @@ struct Stored {
 }
 
 impl Tree {
+    /// The object is there from now on, though it may have no instance.
+    pub fn add_object(&mut self, object: u16) {
+        if self.objects.insert(object) {
+            self.shape.0 += 1;
+        }
+    }
+
     /// Makes an object instance; false if it was there.
     pub fn add_instance(&mut self, instance: Path) -> bool {
         debug_assert_eq!(instance.depth(), 2);
@@ -73,6 +82,20 @@ impl Tree {
         was_there
     }
 
+    /// Takes an instance away with all its resources; gives those that it had.
+    pub fn remove_instance(&mut self, instance: Path) -> Vec<Path> {
+        if !self.instances.remove(&instance) {
+            return vec![];
+        }
+        self.shape.0 += 1;
+        let below = self.resources.range(instance..).map(|(at, _)| *at);
+        let gone: Vec<_> = below.take_while(|at| instance.covers(*at)).collect();
+        for resource in &gone {
+            self.remove(*resource);
+        }
+        gone
+    }
+
     /// What a resource holds.
     pub fn content(&self, resource: Path) -> Option<&Content> {
         self.resources.get(&resource).map(|stored| &stored.content)
@@ -108,11 +131,27 @@ impl Tree {
         self.instances.range(path..).copied().take_while(move |at| path.covers(*at))
     }
 
-    /// There is such an object (with an instance), instance, resource or resource instance.
+    /// The instance of an object with the highest ID.
+    pub fn last_instance(&self, object: Path) -> Option<Path> {
+        let highest = object.child(u16::MAX - 1)?;
+        self.instances.range(object..=highest).next_back().copied()
+    }
+
+    /// What a registration lists: every instance, and the objects that have none.
+    pub fn listed(&self) -> impl Iterator<Item = Path> + '_ {
+        let objects = self.objects.iter().map(|object| Path::object_only(*object));
+        let empty = objects.filter(|object| self.instances(*object).next().is_none());
+        empty.chain(self.instances(Path::ROOT))
+    }
+
+    /// There is such an object, instance, resource or resource instance.
     pub fn exists(&self, path: Path) -> bool {
         match path.depth() {
             0 => true,
-            1 => self.instances(path).next().is_some(),
+            1 => {
+                path.object().is_some_and(|object| self.objects.contains(&object))
+                    || self.instances(path).next().is_some()
+            }
             2 => self.instances.contains(&path),
             3 => self.resources.contains_key(&path),
             _ => self.value(path).is_some(),
@@ -143,14 +182,9 @@ impl Tree {
         self.shape
     }
 
-    /// Number of resources, for a bound on it.
-    pub fn len(&self) -> usize {
-        self.resources.len()
-    }
-
-    /// No resource at all.
-    pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
+    /// Number of resources and instances, for a bound on it.
+    pub fn size(&self) -> usize {
+        self.resources.len() + self.instances.len()
     }
 }
 
@@ -232,6 +266,32 @@ mod tests {
         assert!(tree.value(path("/3/0/6")).is_none() && !tree.exists(path("/3/0/6/1")));
         let one = tree.entries(path("/3/0/6/4"));
         assert_eq!(one[0].content, Content::Multiple(vec![(4, Value::Integer(8))]));
+    }
+
+    #[test]
+    fn an_object_may_stand_without_instances_and_is_listed_then() {
+        let mut tree = Tree::default();
+        tree.add_object(16);
+        assert!(tree.exists(path("/16")) && tree.entries(path("/16")).is_empty());
+        assert_eq!(tree.listed().collect::<Vec<_>>(), [path("/16")]);
+        tree.set(path("/16/4/0"), single(1));
+        assert_eq!(tree.listed().collect::<Vec<_>>(), [path("/16/4")]);
+        tree.set(path("/17/9/0"), single(1));
+        assert_eq!(tree.last_instance(path("/16")), Some(path("/16/4")));
+        assert_eq!(tree.last_instance(path("/15")), None);
+    }
+
+    #[test]
+    fn an_instance_goes_with_its_resources_and_no_neighbours() {
+        let mut tree = Tree::default();
+        for at in ["/16/1/0", "/16/1/3", "/16/10/0", "/16/2/0"] {
+            tree.set(path(at), single(1));
+        }
+        let (shape, revision) = (tree.shape(), tree.revision());
+        assert_eq!(tree.remove_instance(path("/16/1")), [path("/16/1/0"), path("/16/1/3")]);
+        assert!(tree.shape() > shape && tree.revision() > revision);
+        assert!(!tree.exists(path("/16/1")) && tree.exists(path("/16/10/0")) && tree.exists(path("/16/2/0")));
+        assert!(tree.remove_instance(path("/16/1")).is_empty());
     }
 
     #[test]

@@ -2,13 +2,15 @@
 #![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod onenet;
+
 use std::time::Duration;
 
 use nbgate::config;
 use nbgate::gateway::settings::{Host, Settings};
 use nbgate::lab::sensors::MAPPINGS_TOML;
-use nbgate::lab::world::{Options, Report, SERVER, World};
-use nbgate::lab::{broker, cell, modem, server};
+use nbgate::lab::world::{Options, Report, SERVER, Site, World};
+use nbgate::lab::{broker, cell, modem};
 use nbgate::link::clock;
 
 /// Seeds that every scenario runs with, unless `SIM_SEED` names one.
@@ -32,9 +34,10 @@ fn options(seed: u64) -> Options {
         period: Duration::from_secs(60),
         cell: cell::Options::default(),
         modem: modem::Options::default(),
-        server: server::Settings::default(),
+        servers: vec![Site::default()],
         broker: broker::Settings::default(),
         broker_away: None,
+        bays: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,
         order_every: Some(Duration::from_secs(900)),
         mishaps: Vec::new(),

@@ -225,7 +225,12 @@ impl Demo {
             if let Some(server) = &mut self.parts.server {
                 self.ordered = true;
                 self.screen.order(LAMP_COMMAND, DIM_TO);
-                let command = Command::Write { path: LAMP_COMMAND, values: DIM_TO.to_string(), format: None };
+                let command = Command::Write {
+                    path: LAMP_COMMAND,
+                    values: DIM_TO.to_string(),
+                    format: None,
+                    replace: false,
+                };
                 server.command(Order { endpoint: None, command });
             }
         }

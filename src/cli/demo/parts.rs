@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::screen::Screen;
 use super::{Args, SERVER_ADDRESS};
-use crate::cli::run::host;
 use crate::config::{self, Config};
+use crate::gateway::host;
 use crate::gateway::settings::Uplink;
 use crate::lab::broker::Message;
 use crate::lab::cell::{self, Cell};
@@ -101,7 +101,7 @@ impl Parts {
         let profile = if args.modem.is_some() { "nbiot" } else { "lan" };
         let text = format!(
             "[modem]\nport = {:?}\nbaud = {}\n{apn}\n\
-             [lwm2m.coap]\nprofile = \"{profile}\"\n\n\
+             [lwm2m]\nstart_jitter = \"0s\"\n[lwm2m.coap]\nprofile = \"{profile}\"\n\n\
              [[lwm2m.servers]]\nuri = {:?}\nlifetime = \"5m\"\n\n\
              [mqtt]\nurl = {:?}\nclient_id = \"nbgate-demo-{}\"\n\n\
              [bridge]\nannounce_after = \"500ms\"\n\n{MAPPINGS_TOML}",
@@ -112,7 +112,7 @@ impl Parts {
             std::process::id(),
         );
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut config = config::load(&path, host())?;
+        let mut config = config::load(&path, host::read())?;
         if let Uplink::Modem(settings) = &mut config.gateway.uplink {
             settings.trace = args.trace_at;
             // Signal to look at, more often than a paid link would bear.

@@ -11,12 +11,15 @@ use std::time::Instant;
 
 use tracing::debug;
 
+use super::super::block::{Block, Wants};
 use super::super::dedup::Answer;
 use super::super::exchange::{Carriage, Out, OutId, Purpose};
-use super::super::message::{Content, Kind, Message};
+use super::super::message::{Blocks, Content, Kind, Message};
 use super::super::observe::Freshness;
+use super::super::own::{Own, Step};
 use super::super::types::{Code, Ending, Event, Failure, Response};
-use super::Endpoint;
+use super::blockwise::{Address, Arrived};
+use super::{BUSY_SECONDS, Endpoint};
 use crate::net::Peer;
 
 /// Most requests of one peer that are served or answered at the same time.
@@ -25,24 +28,23 @@ const MAX_REQUESTS_PER_PEER: usize = 16;
 const MAX_REPLIES_PER_PEER: usize = 16;
 /// The same for all peers together: without a peer filter anybody can ping.
 const MAX_REPLIES: usize = 128;
-/// Max-Age of the 5.03 for one request too many, in seconds.
-const BUSY_SECONDS: u32 = 10;
 
 impl Endpoint {
-    pub(super) fn handle_message(&mut self, peer: Peer, message: Message, now: Instant) {
+    /// Takes a message whose datagram had `len` octets.
+    pub(super) fn handle_message(&mut self, peer: Peer, message: &Message, len: usize, now: Instant) {
         match (message.kind, message.content()) {
             (Kind::Confirmable, Content::Empty) => {
                 self.stats.pings_answered += 1;
                 self.reply_once(peer, Message::empty(Kind::Reset, message.mid));
             }
             (Kind::Acknowledgement, Content::Empty) => self.handle_acknowledgement(peer, message.mid, now),
-            (Kind::Acknowledgement, Content::Response) => self.handle_piggybacked(peer, &message, now),
+            (Kind::Acknowledgement, Content::Response) => self.handle_piggybacked(peer, message, len, now),
             (Kind::Reset, Content::Empty) => self.handle_reset(peer, message.mid, now),
             (Kind::Confirmable | Kind::NonConfirmable, Content::Request) => {
-                self.handle_request(peer, &message, now);
+                self.handle_request(peer, message, len, now);
             }
             (Kind::Confirmable | Kind::NonConfirmable, Content::Response) => {
-                self.handle_response(peer, &message, now);
+                self.handle_response(peer, message, len, now);
             }
             (kind, _) => {
                 debug!(%peer, code = %message.code, "coap message without meaning dropped");
@@ -54,7 +56,7 @@ impl Endpoint {
         }
     }
 
-    fn handle_request(&mut self, peer: Peer, message: &Message, now: Instant) {
+    fn handle_request(&mut self, peer: Peer, message: &Message, len: usize, now: Instant) {
         if !self.admit(peer, now) {
             self.stats.dropped.peers_full += 1;
             return;
@@ -64,7 +66,19 @@ impl Endpoint {
         }
         let request = match message.to_request() {
             Ok(request) => request,
-            Err(code) => return self.refuse(peer, message, &Response::new(code), now),
+            Err(Code::BAD_OPTION) if message.kind == Kind::NonConfirmable => {
+                // RFC 7252 §5.4.1: rejected, which for a Non-confirmable message means silence.
+                self.stats.dropped.bad_option += 1;
+                return self.remember(peer, message, Answer::Silence, now);
+            }
+            Err(code) => return self.refuse(peer, message, &Response::new(code), &Blocks::default(), now),
+        };
+        let (request, wants) = match self.unblock(peer, message, request, len, now) {
+            Arrived::Whole(request, wants) => (request, wants),
+            Arrived::Answered(response, blocks) => {
+                return self.refuse(peer, message, &response, &blocks, now);
+            }
+            Arrived::Continued(block, wants) => return self.go_on(peer, message, block, &wants, now),
         };
         if request.observe == Some(1) {
             if let Some(id) = self.observations.find(peer, message.token) {
@@ -77,13 +91,13 @@ impl Endpoint {
         };
         if self.requests.count(peer) + self.exchanges.count(separate) >= MAX_REQUESTS_PER_PEER {
             let busy = Response { max_age: Some(BUSY_SECONDS), ..Response::new(Code::SERVICE_UNAVAILABLE) };
-            return self.refuse(peer, message, &busy, now);
+            return self.refuse(peer, message, &busy, &Blocks::default(), now);
         }
         self.remember(peer, message, Answer::Pending, now);
         let id = self.requests.open(
             (peer, message.mid, message.token),
             message.kind == Kind::Confirmable,
-            request.observe,
+            wants,
             self.clock.reading(now),
             self.params.exchange_lifetime(),
         );
@@ -92,29 +106,42 @@ impl Endpoint {
     }
 
     /// Answers a request that does not reach the layer above.
-    fn refuse(&mut self, peer: Peer, message: &Message, response: &Response, now: Instant) {
-        let confirmable = message.kind == Kind::Confirmable;
-        if !confirmable && response.code == Code::BAD_OPTION {
-            // RFC 7252 §5.4.1: rejected, which for a Non-confirmable message means silence.
-            self.stats.dropped.bad_option += 1;
-            return self.remember(peer, message, Answer::Silence, now);
+    fn refuse(&mut self, peer: Peer, message: &Message, response: &Response, blocks: &Blocks, now: Instant) {
+        if response.code != Code::CONTINUE {
+            debug!(%peer, code = %response.code, "request refused");
+            self.stats.requests_refused += 1;
         }
-        debug!(%peer, code = %response.code, "request refused");
-        self.stats.requests_refused += 1;
-        let (kind, mid) = match confirmable {
-            true => (Kind::Acknowledgement, Some(message.mid)),
-            false => (Kind::NonConfirmable, self.mids.next(now)),
+        let octets = self.address_of_answer(peer, message, now).and_then(|(_, kind, mid, token)| {
+            Message::response(kind, mid, token, response).with_blocks(blocks).encode(self.max_datagram)
+        });
+        self.answer_here(peer, message, octets, now);
+    }
+
+    /// Answers a request for a later block of a body that the peer is fetching.
+    fn go_on(&mut self, peer: Peer, message: &Message, block: Block, wants: &Wants, now: Instant) {
+        let address = self.address_of_answer(peer, message, now);
+        let octets = address.and_then(|address| self.continued(address, block, wants, now));
+        self.answer_here(peer, message, octets, now);
+    }
+
+    fn address_of_answer(&mut self, peer: Peer, message: &Message, now: Instant) -> Option<Address> {
+        let (kind, mid) = match message.kind {
+            Kind::Confirmable => (Kind::Acknowledgement, message.mid),
+            _ => (Kind::NonConfirmable, self.mids.next(now)?),
         };
-        let octets = mid
-            .and_then(|mid| Message::response(kind, mid, message.token, response).encode(self.max_datagram));
+        Some((peer, kind, mid, message.token))
+    }
+
+    fn answer_here(&mut self, peer: Peer, message: &Message, octets: Option<Vec<u8>>, now: Instant) {
         let Some(octets) = octets else { return self.remember(peer, message, Answer::Silence, now) };
+        let confirmable = message.kind == Kind::Confirmable;
         let answer = if confirmable { Answer::Octets(octets.clone()) } else { Answer::Silence };
         self.remember(peer, message, answer, now);
         self.reply_once(peer, octets);
     }
 
     /// A response that is no ACK: separate, to a Non-confirmable request, or a notification.
-    fn handle_response(&mut self, peer: Peer, message: &Message, now: Instant) {
+    fn handle_response(&mut self, peer: Peer, message: &Message, len: usize, now: Instant) {
         if self.is_duplicate(peer, message, now) {
             return;
         }
@@ -127,7 +154,7 @@ impl Endpoint {
             }
             return;
         }
-        let response = message.to_response().ok();
+        let response = self.read_response(message, len);
         let verdict = if response.is_some() { Kind::Acknowledgement } else { Kind::Reset };
         if message.kind == Kind::Confirmable {
             let octets = Message::empty(verdict, message.mid);
@@ -137,11 +164,11 @@ impl Endpoint {
             self.remember(peer, message, Answer::Silence, now);
         }
         match (exchange, response) {
-            (Some(id), Some(response)) if self.is_crossing_notification(id, &response) => {
+            (Some(id), Some((response, _))) if self.is_crossing_notification(id, &response) => {
                 self.stats.dropped.stale_notification += 1;
             }
             (Some(id), response) => self.conclude(id, response, now),
-            (None, Some(response)) => self.notified(peer, message, response, now),
+            (None, Some((response, blocks))) => self.notified(peer, message, response, &blocks, now),
             (None, None) => {
                 if let Some(exchange) = self.observing.forget(peer, message.token) {
                     self.events.push_back(Event::Failed { exchange, why: Failure::BadResponse });
@@ -152,27 +179,49 @@ impl Endpoint {
 
     /// A notification that was on its way when we ended the observation, under the token that the cancelling request uses too.
     fn is_crossing_notification(&self, id: OutId, response: &Response) -> bool {
-        let cancels = |out: &Out| matches!(&out.purpose, Purpose::Request { request, .. } if request.observe == Some(1));
+        let cancels =
+            |out: &Out| matches!(&out.purpose, Purpose::Request(own) if own.request.observe == Some(1));
         response.observe.is_some() && self.exchanges.get(id).is_some_and(cancels)
     }
 
-    fn notified(&mut self, peer: Peer, message: &Message, response: Response, now: Instant) {
+    /// What a response says; `None` when it cannot be used: it is not understood, or may have been cut on its way.
+    fn read_response(&self, message: &Message, len: usize) -> Option<(Response, Blocks)> {
+        let blocks = message.blocks().ok().filter(|_| len < self.max_receive)?;
+        Some((message.to_response().ok()?, blocks))
+    }
+
+    fn notified(&mut self, peer: Peer, message: &Message, response: Response, blocks: &Blocks, now: Instant) {
         let sequence = response.observe.filter(|_| response.code.is_success());
+        let request = self.observing.request(peer, message.token).cloned();
         match self.observing.notified(peer, message.token, sequence, now) {
+            Freshness::Fresh(exchange) if blocks.block2.is_some_and(|block| block.more) => {
+                // What was being fetched of an earlier one is of no use any more.
+                let earlier = |out: &Out| matches!(&out.purpose, Purpose::Request(own) if own.notification && own.exchange == exchange);
+                while let Some(id) = self.exchanges.find(earlier) {
+                    self.exchanges.remove(id);
+                }
+                let rest = request
+                    .and_then(|request| Own::rest_of_notification(exchange, request, response, blocks));
+                let token = self.new_token(peer);
+                let launched = rest.map(|own| self.launch(peer, Box::new(own), token, now));
+                if launched != Some(Ok(())) {
+                    self.stats.dropped.incomplete_notification += 1;
+                }
+            }
             Freshness::Fresh(exchange) => self.events.push_back(Event::Notified { exchange, response }),
             Freshness::Stale => self.stats.dropped.stale_notification += 1,
             Freshness::Unknown => self.stats.dropped.unmatched += 1,
         }
     }
 
-    fn handle_piggybacked(&mut self, peer: Peer, message: &Message, now: Instant) {
+    fn handle_piggybacked(&mut self, peer: Peer, message: &Message, len: usize, now: Instant) {
         let Some((id, out)) =
             self.exchanges.by_mid(peer, message.mid).and_then(|id| Some((id, self.exchanges.get(id)?)))
         else {
             self.stats.dropped.unmatched += 1;
             return;
         };
-        if !matches!(out.purpose, Purpose::Request { .. }) {
+        if !matches!(out.purpose, Purpose::Request(_)) {
             return self.handle_acknowledgement(peer, message.mid, now);
         }
         if out.token != message.token {
@@ -180,7 +229,8 @@ impl Endpoint {
             return;
         }
         self.measure(peer, id, now);
-        self.conclude(id, message.to_response().ok(), now);
+        let response = self.read_response(message, len);
+        self.conclude(id, response, now);
     }
 
     fn handle_acknowledgement(&mut self, peer: Peer, mid: u16, now: Instant) {
@@ -189,7 +239,7 @@ impl Endpoint {
             return;
         };
         self.measure(peer, id, now);
-        let request = |out: &Out| matches!(out.purpose, Purpose::Request { .. });
+        let request = |out: &Out| matches!(out.purpose, Purpose::Request(_));
         if self.exchanges.get(id).is_some_and(request) {
             let link_now = self.clock.reading(now);
             if let Some(delivery) = self.exchanges.delivery(id) {
@@ -203,7 +253,7 @@ impl Endpoint {
             }
             // The proper answer to a ping is RST, but this shows as well that the peer is there.
             Some(Purpose::Ping { exchange }) => self.events.push_back(Event::Pong { exchange }),
-            Some(Purpose::Reply { .. } | Purpose::Request { .. }) | None => {}
+            Some(Purpose::Reply { .. } | Purpose::Request(_)) | None => {}
         }
     }
 
@@ -227,23 +277,47 @@ impl Endpoint {
         match self.observations.by_recent_mid(peer, mid, now, lifetime) {
             Some(id) => {
                 self.stats.rejected += 1;
-                self.end_observation(id, Ending::Rejected);
+                self.reject_observation(id);
             }
             None => self.stats.dropped.unmatched += 1,
         }
     }
 
-    /// An own request has its response; `None` stands for one that cannot be used.
-    fn conclude(&mut self, id: OutId, response: Option<Response>, now: Instant) {
+    /// The latest message of an own request has its response; `None` stands for one that cannot be used.
+    fn conclude(&mut self, id: OutId, response: Option<(Response, Blocks)>, now: Instant) {
         let Some(out) = self.exchanges.remove(id) else { return };
-        let Some(response) = response else { return self.fail(out, Failure::BadResponse, now) };
-        let Purpose::Request { exchange, request, .. } = out.purpose else { return };
+        let Some((response, blocks)) = response else { return self.fail(out, Failure::BadResponse, now) };
+        let Out { peer, token, purpose: Purpose::Request(mut own), .. } = out else { return };
         if let (Some(0), Some(sequence), true) =
-            (request.observe, response.observe, response.code.is_success())
+            (own.request.observe, response.observe, response.code.is_success())
         {
-            self.observing.start((out.peer, out.token), exchange, *request, sequence, now);
+            self.observing.start((peer, token), own.exchange, own.request.clone(), sequence, now);
         }
-        self.events.push_back(Event::Response { exchange, response });
+        match own.answered(response, &blocks) {
+            Step::Next => {
+                let (token, exchange) = (self.new_token(peer), own.exchange);
+                if let Err(why) = self.launch(peer, own, token, now) {
+                    self.observing.abandon(exchange);
+                    self.events.push_back(Event::Failed { exchange, why });
+                }
+            }
+            Step::Unusable => self.request_failed(&own, Failure::BadResponse),
+            Step::Done(response) => self.answered(&own, response),
+        }
+    }
+
+    fn answered(&mut self, own: &Own, response: Response) {
+        let exchange = own.exchange;
+        match (own.notification, response.code.is_success()) {
+            (true, true) => self.events.push_back(Event::Notified { exchange, response }),
+            (true, false) => self.stats.dropped.incomplete_notification += 1,
+            (false, success) => {
+                if !success {
+                    self.observing.abandon(exchange); // begun by a first block whose rest was refused
+                }
+                self.events.push_back(Event::Response { exchange, response });
+            }
+        }
     }
 
     fn measure(&mut self, peer: Peer, id: OutId, now: Instant) {

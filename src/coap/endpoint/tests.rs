@@ -1,5 +1,8 @@
 //! The endpoint from outside: octets, actions and time in; octets, events and deadlines out.
 
+mod blocks_in;
+mod blocks_out;
+mod blocks_own;
 mod link;
 mod lossy;
 mod observing;

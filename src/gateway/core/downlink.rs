@@ -26,8 +26,14 @@ impl Core {
                     self.names.handle_link(false, now);
                     self.tell(Event::Link(Box::new(self.facts().clone())));
                 }
-                LinkEvent::Received(datagram) => self.coap.handle_datagram(datagram, now),
-                LinkEvent::Sent(id) => self.coap.handle_sent(id, now),
+                LinkEvent::Received(datagram) => {
+                    self.lwm2m.note_traffic(self.link.facts().traffic, Some(datagram.payload.len()), now);
+                    self.coap.handle_datagram(datagram, now);
+                }
+                LinkEvent::Sent(id) => {
+                    self.lwm2m.note_traffic(self.link.facts().traffic, None, now);
+                    self.coap.handle_sent(id, now);
+                }
                 LinkEvent::SendFailed { id, reason } => {
                     tracing::debug!(?id, %reason, "datagram did not leave, or nobody knows");
                     self.coap.handle_send_failed(id, now);
@@ -44,6 +50,7 @@ impl Core {
         let address = self.facts().address.map(tracing::field::display);
         tracing::info!(address, address_changed, "link is up");
         self.coap.set_max_datagram(self.facts().max_send_octets);
+        self.coap.set_max_receive(self.facts().max_receive_octets);
         self.coap.handle_link(true, now);
         self.facts_changed();
         self.lwm2m.handle_link(true, address_changed, now);
@@ -56,7 +63,7 @@ impl Core {
         {
             self.lwm2m.set_endpoint(endpoint);
         }
-        self.lwm2m.set_facts(&facts, &self.settings.host.facts);
+        self.lwm2m.set_facts(facts.clone(), self.settings.host.facts.clone());
         self.tell(Event::Link(Box::new(facts)));
     }
 
@@ -133,6 +140,10 @@ impl Core {
                     self.names.doubt(&server.host, now);
                 }
                 Event::RegistrationFailed { short_server_id: server, why }
+            }
+            client::Event::Disabled { .. } | client::Event::Enabled { .. } => {
+                // Nobody but the servers may speak to us (COAP-27), and none of them that has disabled us (DER-02).
+                return self.coap.set_peers(Some(self.peers().into_iter().collect()));
             }
             client::Event::Deregistered { server } => Event::Deregistered { short_server_id: server },
             client::Event::RebootRequested { server } => {

@@ -18,6 +18,8 @@ const REOPEN_MIN: Duration = Duration::from_secs(1);
 const REOPEN_MAX: Duration = Duration::from_secs(30);
 /// The kernel cuts nothing below this on any link worth using: IPv6's least MTU less IP and UDP headers.
 const KERNEL_MAX_DATAGRAM: usize = 1232;
+/// What the buffer of `link/udp.rs` takes; the kernel cuts what is longer.
+const KERNEL_MAX_RECEIVE: usize = 2048;
 
 pub(super) enum Link {
     Modem(Box<ModemLink>),
@@ -224,7 +226,7 @@ impl KernelLink {
         let facts = LinkFacts {
             state: "starting",
             max_send_octets: KERNEL_MAX_DATAGRAM,
-            max_receive_octets: KERNEL_MAX_DATAGRAM,
+            max_receive_octets: KERNEL_MAX_RECEIVE,
             ..LinkFacts::default()
         };
         Self { facts, announced: false, in_hand: None, events: VecDeque::new(), outputs: VecDeque::new() }

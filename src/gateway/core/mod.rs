@@ -69,8 +69,12 @@ impl Core {
     pub fn new(settings: Settings, seed: Seed, now: Instant) -> Self {
         let client = client::Settings {
             servers: settings.servers.iter().map(names::server_settings).collect(),
+            lwm2m_parameter: settings.lwm2m_parameter,
+            start_jitter: settings.start_jitter,
+            held_objects: settings.held_objects.clone(),
+            location: settings.location,
             announce_after: settings.announce_after,
-            update_margin: settings.coap.max_transmit_wait(),
+            update_takes: settings.coap.max_transmit_wait(),
             nat_idle: settings.nat_idle,
             on_stop: settings.on_stop,
             stop_within: settings.stop_limit,
@@ -158,6 +162,10 @@ impl Core {
                 self.lwm2m.set_wall_clock(time, now);
                 // 24 bits count, so the low ones are those that are wanted (OBS-11).
                 self.coap.start_observe_after((time.as_secs() & 0xff_ffff) as u32);
+            }
+            Input::Host(facts) => {
+                self.settings.host.facts = *facts;
+                self.lwm2m.set_host(self.settings.host.facts.clone());
             }
             Input::Stop => self.stop(now),
             Input::Tick => {}

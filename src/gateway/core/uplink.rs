@@ -94,7 +94,9 @@ impl Core {
         let mut moved = false;
         while self.link.can_send() {
             let Some(outgoing) = self.coap.poll_transmit(now) else { break };
+            let octets = outgoing.datagram.payload.len();
             self.link.send(outgoing, now);
+            self.lwm2m.note_traffic(self.link.facts().traffic, Some(octets), now);
             moved = true;
         }
         moved

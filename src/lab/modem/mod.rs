@@ -33,6 +33,7 @@ use errors::Final;
 use names::Lookup;
 use network::{Network, SimState};
 use settings::{Kept, Ram};
+pub use sockets::MAX_RECEIVE;
 use sockets::{Activation, Sending, Socket};
 use uart::Uart;
 
@@ -100,6 +101,16 @@ pub enum Sim {
     Absent,
 }
 
+/// What becomes of a datagram that is longer than the module can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LongDatagrams {
+    /// The host gets its beginning, and no word about the rest.
+    #[default]
+    Cut,
+    /// The host never hears of it.
+    Drop,
+}
+
 /// What the modem is like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -131,6 +142,10 @@ pub struct Options {
     pub wander_db: u8,
     /// How often a send ends with `SEND FAIL`, 0 to 1.
     pub send_fail: f64,
+    /// Longest datagram that the module takes from the network, at most [`MAX_RECEIVE`]; less to stand for another family.
+    pub max_receive: usize,
+    /// What becomes of longer ones.
+    pub long_datagrams: LongDatagrams,
     /// When someone presses the power key after `AT+QPOWD`; `None`: never.
     pub power_key_after: Option<Duration>,
 }
@@ -153,6 +168,8 @@ impl Default for Options {
             wall_clock: None,
             wander_db: 2,
             send_fail: 0.0,
+            max_receive: MAX_RECEIVE,
+            long_datagrams: LongDatagrams::default(),
             power_key_after: Some(Duration::from_secs(10)),
         }
     }
@@ -363,7 +380,7 @@ impl Modem {
         self.up.pop_front()
     }
 
-    /// Datagrams that found their socket's buffer full.
+    /// Datagrams that found their socket's buffer full, or were too long.
     pub const fn dropped_datagrams(&self) -> u64 {
         self.dropped_datagrams
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::command_line::{Args, Form};
 use super::errors::{Final, SocketError};
-use super::{Action, FOLLOWS_AFTER, Model, Modem, Reply};
+use super::{Action, FOLLOWS_AFTER, LongDatagrams, Model, Modem, Reply};
 use crate::lab::radio::Up;
 
 /// Socket numbers are 0 to 11.
@@ -16,8 +16,8 @@ const SOCKETS: u8 = 12;
 const ACTIVE_CONTEXTS: usize = 2;
 /// Longest payload of `AT+QISEND`.
 const MAX_SEND: usize = 1460;
-/// Longest datagram that can be read; more is cut.
-const MAX_RECEIVE: usize = 1500;
+/// Longest datagram that this family can read.
+pub const MAX_RECEIVE: usize = 1500;
 /// Most hex digits of `AT+QISENDEX`; 512 are refused by modems in the field.
 const MAX_SENDEX_DIGITS: usize = 510;
 /// What a socket's buffer holds; further datagrams are dropped.
@@ -426,7 +426,16 @@ impl Modem {
                 return;
             }
         }
-        payload.truncate(MAX_RECEIVE);
+        let limit = self.options.max_receive.min(MAX_RECEIVE);
+        if payload.len() > limit {
+            if self.options.long_datagrams == LongDatagrams::Drop {
+                self.dropped_datagrams += 1;
+                self.unread_octets += payload.len() as u64;
+                return;
+            }
+            self.unread_octets += (payload.len() - limit) as u64;
+            payload.truncate(limit);
+        }
         if socket.push {
             socket.received += payload.len();
             socket.read += payload.len();
@@ -480,6 +489,7 @@ impl Modem {
         socket.read += payload.len();
         socket.announced = !socket.inbox.is_empty();
         // A datagram is read once: what does not fit the length asked for is lost.
+        self.unread_octets += payload.len().saturating_sub(length) as u64;
         payload.truncate(length);
         Reply::Raw(self.counted("+QIRD: ", &payload, is_service.then_some(from)))
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Modem, Options, Sim};
+use super::{LongDatagrams, Modem, Options, Sim};
 use crate::clock::UnixTime;
 use crate::lab::radio::{Down, Serving, Up};
 use crate::seed::Seed;
@@ -310,6 +310,30 @@ fn a_long_datagram_is_cut_and_a_full_buffer_drops() {
     player.expect(b"+QIURC: \"recv\",0", true);
     player.say(b"AT+QIRD=0\r");
     player.expect(b"+QIRD: 1500,\"198.51.100.7\",5683", true);
+}
+
+/// Takes one datagram of 545 octets as a modem that can take 512.
+fn takes_545_of_512(long_datagrams: LongDatagrams) -> Player {
+    let mut player = Player::new(Options { max_receive: 512, long_datagrams, ..plain() }, 1);
+    player.make_ready();
+    player.say(b"AT+QIOPEN=1,0,\"UDP SERVICE\",\"127.0.0.1\",0,3030,0\r");
+    player.wait(Duration::from_secs(1));
+    player.heard.clear();
+    let from = SocketAddr::from(([198, 51, 100, 7], 5683));
+    player.tell(Down::Datagram { local_port: 3030, from, payload: vec![b'x'; 545] });
+    player
+}
+
+#[test]
+fn a_modem_of_another_family_cuts_or_drops_what_it_cannot_take() {
+    let mut cutting = takes_545_of_512(LongDatagrams::Cut);
+    cutting.expect(b"+QIURC: \"recv\",0", true);
+    cutting.say(b"AT+QIRD=0\r");
+    cutting.expect(b"+QIRD: 512,\"198.51.100.7\",5683", true);
+    assert_eq!((cutting.modem.dropped_datagrams(), cutting.modem.unread_octets()), (0, 33));
+    let dropping = takes_545_of_512(LongDatagrams::Drop);
+    assert!(dropping.heard.is_empty());
+    assert_eq!((dropping.modem.dropped_datagrams(), dropping.modem.unread_octets()), (1, 545));
 }
 
 #[test]

@@ -1,29 +1,52 @@
 //! What an operator may ask of a client, as values and as one line of text.
 
-use crate::coap::{Method, Request};
-use crate::lwm2m::codecs::{self, CodecError, Format};
-use crate::lwm2m::model::Model;
+use std::fmt;
+
+use crate::lwm2m::codecs::Format;
 use crate::lwm2m::path::{Path, PathError};
-use crate::lwm2m::value::{Content, Entry};
 
 /// One request to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Read; without a format the client chooses for one resource, TLV for more.
+    /// Read; without a format the client chooses for one resource, the server's own format for more.
     Read {
         /// Object, instance, resource or resource instance.
         path: Path,
         /// Accept.
         format: Option<Format>,
     },
-    /// Write. A resource is replaced; of an instance only what is named changes.
+    /// Write. A resource is replaced; of an instance only what is named changes, unless it is to be replaced.
     Write {
         /// Instance, resource or resource instance.
         path: Path,
-        /// One value in text form, or several as `id=value id=value` where the path takes several.
+        /// One value in text form, or several as `id=value id=value` where the path takes several; `id/id=value` for a
+        /// resource instance.
         values: String,
-        /// Text (one value), opaque or TLV; without one, text where it can, else TLV.
+        /// Without one, text where it can, else the server's own format.
         format: Option<Format>,
+        /// Replace the instance (PUT).
+        replace: bool,
+    },
+    /// Create an instance.
+    Create {
+        /// The object, and the instance unless the client is to choose its ID.
+        path: Path,
+        /// As for a Write of an instance; possibly empty.
+        values: String,
+        /// Without one, the server's own format; TLV where the client chooses.
+        format: Option<Format>,
+    },
+    /// Delete.
+    Delete {
+        /// What to delete; most clients delete only instances.
+        path: Path,
+    },
+    /// Write-Attributes.
+    Attributes {
+        /// Object, instance, resource or resource instance.
+        path: Path,
+        /// `name=value`, or `name` alone to unset it.
+        attributes: Vec<String>,
     },
     /// Execute.
     Execute {
@@ -32,10 +55,12 @@ pub enum Command {
         /// Arguments, possibly empty.
         arguments: String,
     },
-    /// Observe in TLV; one observation for each path.
+    /// Observe; one observation for each path. Without a format, in the server's own.
     Observe {
         /// Object, instance, resource or resource instance.
         path: Path,
+        /// Accept.
+        format: Option<Format>,
     },
     /// Discover.
     Discover {
@@ -80,7 +105,7 @@ pub enum OrderError {
         /// What it takes.
         takes: &'static str,
     },
-    /// Write without a value.
+    /// Write without a value, Write-Attributes without an attribute.
     #[error("a value is missing")]
     ValueMissing,
     /// A word after the command that it does not know.
@@ -90,13 +115,18 @@ pub enum OrderError {
 
 /// Every form of a line.
 pub const HELP: &str = "\
-read     [ENDPOINT] PATH [text|opaque|tlv]
-write    [ENDPOINT] PATH [text:|opaque:|tlv:] VALUE   or several: ID=VALUE ID=VALUE
-execute  [ENDPOINT] PATH [ARGUMENTS]
-observe  [ENDPOINT] PATH
-discover [ENDPOINT] PATH
-cancel   [ENDPOINT] PATH [active]                   passive: the next notification gets RST
-ENDPOINT may be left out while only one is registered.";
+read       [ENDPOINT] PATH [FORMAT]
+write      [ENDPOINT] PATH [FORMAT:] VALUE            or several: ID=VALUE ID/ID=VALUE
+replace    [ENDPOINT] PATH [FORMAT:] ID=VALUE …       a whole instance
+create     [ENDPOINT] PATH [FORMAT:] [ID=VALUE …]     /OBJECT: the client chooses the instance
+delete     [ENDPOINT] PATH
+execute    [ENDPOINT] PATH [ARGUMENTS]
+observe    [ENDPOINT] PATH [FORMAT]
+discover   [ENDPOINT] PATH
+attributes [ENDPOINT] PATH NAME=VALUE …               NAME alone unsets it
+cancel     [ENDPOINT] PATH [active]                   passive: the next notification gets RST
+ENDPOINT may be left out while only one is registered.
+FORMAT is text, opaque, tlv, old-tlv, senml-json or senml-cbor; without one, SenML CBOR under LwM2M 1.1, else TLV.";
 
 impl std::str::FromStr for Order {
     type Err = OrderError;
@@ -113,143 +143,120 @@ impl std::str::FromStr for Order {
     }
 }
 
-fn command(verb: &str, path: &str, rest: &str) -> Result<Command, OrderError> {
-    if !["read", "write", "execute", "observe", "discover", "cancel"].contains(&verb) {
-        return Err(OrderError::Verb(verb.to_owned()));
-    }
-    if path.is_empty() {
-        return Err(OrderError::PathMissing);
-    }
-    let path: Path = path.parse()?;
-    let depth = |verb, range: std::ops::RangeInclusive<usize>, takes| {
-        if range.contains(&path.depth()) { Ok(()) } else { Err(OrderError::Depth { verb, takes }) }
-    };
-    let nothing_more = || if rest.is_empty() { Ok(()) } else { Err(OrderError::Word(rest.to_owned())) };
-    match verb {
-        "write" => {
-            depth("write", 2..=4, "two to four numbers")?;
-            let (first, after) = word(rest);
-            let format = first.strip_suffix(':').and_then(format);
-            let values = if format.is_some() { after } else { rest };
-            // No value at all is an empty text, but more often a slip.
-            if rest.is_empty() {
-                return Err(OrderError::ValueMissing);
+impl fmt::Display for Command {
+    /// As a line of [`HELP`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, path) = (self.verb(), self.path());
+        write!(f, "{verb} {path}")?;
+        match self {
+            Self::Read { format: Some(format), .. } | Self::Observe { format: Some(format), .. } => {
+                write!(f, " {}", name(*format))
             }
-            Ok(Command::Write { path, values: values.to_owned(), format })
-        }
-        "execute" => {
-            depth("execute", 3..=3, "three numbers")?;
-            Ok(Command::Execute { path, arguments: rest.to_owned() })
-        }
-        "discover" => {
-            depth("discover", 1..=3, "one to three numbers")?;
-            nothing_more().map(|()| Command::Discover { path })
-        }
-        "cancel" => match rest {
-            "" | "passive" => Ok(Command::Cancel { path, active: false }),
-            "active" => Ok(Command::Cancel { path, active: true }),
-            other => Err(OrderError::Word(other.to_owned())),
-        },
-        "observe" => {
-            depth("observe", 1..=4, "one to four numbers")?;
-            nothing_more().map(|()| Command::Observe { path })
-        }
-        _ => {
-            depth("read", 1..=4, "one to four numbers")?;
-            match (rest, format(rest)) {
-                ("", _) => Ok(Command::Read { path, format: None }),
-                (_, Some(format)) => Ok(Command::Read { path, format: Some(format) }),
-                (other, None) => Err(OrderError::Word(other.to_owned())),
+            Self::Write { values, format, .. } | Self::Create { values, format, .. } => {
+                let gap = if values.is_empty() { "" } else { " " };
+                format.map_or(Ok(()), |format| write!(f, " {}:", name(format)))?;
+                write!(f, "{gap}{values}")
             }
+            Self::Execute { arguments, .. } if !arguments.is_empty() => write!(f, " {arguments}"),
+            Self::Attributes { attributes, .. } => write!(f, " {}", attributes.join(" ")),
+            Self::Cancel { active: true, .. } => f.write_str(" active"),
+            _ => Ok(()),
         }
     }
 }
 
+/// The commands, and how long their paths may be.
+const VERBS: [(&str, std::ops::RangeInclusive<usize>, &str); 10] = [
+    ("read", 1..=4, "one to four numbers"),
+    ("write", 2..=4, "two to four numbers"),
+    ("replace", 2..=2, "two numbers"),
+    ("create", 1..=2, "one or two numbers"),
+    ("delete", 1..=4, "one to four numbers"),
+    ("execute", 3..=3, "three numbers"),
+    ("observe", 1..=4, "one to four numbers"),
+    ("discover", 1..=3, "one to three numbers"),
+    ("attributes", 1..=4, "one to four numbers"),
+    ("cancel", 1..=4, "one to four numbers"),
+];
+
+fn command(verb: &str, path: &str, rest: &str) -> Result<Command, OrderError> {
+    let known = VERBS.iter().find(|(known, ..)| *known == verb);
+    let (verb, depth, takes) = known.ok_or_else(|| OrderError::Verb(verb.to_owned()))?;
+    if path.is_empty() {
+        return Err(OrderError::PathMissing);
+    }
+    let path: Path = path.parse()?;
+    if !depth.contains(&path.depth()) {
+        return Err(OrderError::Depth { verb, takes });
+    }
+    let nothing_more = || if rest.is_empty() { Ok(()) } else { Err(OrderError::Word(rest.to_owned())) };
+    Ok(match *verb {
+        "write" | "replace" => {
+            let (format, values) = payload(rest);
+            // No value at all is an empty text, but more often a slip.
+            if rest.is_empty() {
+                return Err(OrderError::ValueMissing);
+            }
+            Command::Write { path, values, format, replace: *verb == "replace" }
+        }
+        "create" => {
+            let (format, values) = payload(rest);
+            Command::Create { path, values, format }
+        }
+        "delete" => nothing_more().map(|()| Command::Delete { path })?,
+        "execute" => Command::Execute { path, arguments: rest.to_owned() },
+        "discover" => nothing_more().map(|()| Command::Discover { path })?,
+        "cancel" => match rest {
+            "" | "passive" => Command::Cancel { path, active: false },
+            "active" => Command::Cancel { path, active: true },
+            other => return Err(OrderError::Word(other.to_owned())),
+        },
+        "observe" => Command::Observe { path, format: read_format(rest)? },
+        "attributes" if rest.is_empty() => return Err(OrderError::ValueMissing),
+        "attributes" => {
+            Command::Attributes { path, attributes: rest.split_whitespace().map(str::to_owned).collect() }
+        }
+        _ => Command::Read { path, format: read_format(rest)? },
+    })
+}
+
+/// What is to be written, behind the format if one is named.
+fn payload(rest: &str) -> (Option<Format>, String) {
+    let (first, after) = word(rest);
+    let format = first.strip_suffix(':').and_then(format);
+    (format, if format.is_some() { after } else { rest }.to_owned())
+}
+
 impl Command {
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::Write { replace: false, .. } => "write",
+            Self::Write { replace: true, .. } => "replace",
+            Self::Create { .. } => "create",
+            Self::Delete { .. } => "delete",
+            Self::Attributes { .. } => "attributes",
+            Self::Execute { .. } => "execute",
+            Self::Observe { .. } => "observe",
+            Self::Discover { .. } => "discover",
+            Self::Cancel { .. } => "cancel",
+        }
+    }
+
     /// The path that it is about.
     pub const fn path(&self) -> Path {
         match self {
             Self::Read { path, .. }
             | Self::Write { path, .. }
+            | Self::Create { path, .. }
+            | Self::Delete { path }
+            | Self::Attributes { path, .. }
             | Self::Execute { path, .. }
-            | Self::Observe { path }
+            | Self::Observe { path, .. }
             | Self::Discover { path }
             | Self::Cancel { path, .. } => *path,
         }
     }
-
-    /// The request to a client with these objects, `prefix` in front of its paths.
-    pub(super) fn request(&self, prefix: &str, model: &Model) -> Result<Request, CodecError> {
-        let path = self.path();
-        let ids = path.ids().map(|id| id.to_string());
-        let segments = prefix.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).chain(ids);
-        let get = Request::new(Method::Get, segments.collect());
-        Ok(match self {
-            Self::Read { format, .. } => {
-                let default = (path.depth() < 3).then_some(Format::Tlv);
-                Request { accept: format.or(default).map(Format::number), ..get }
-            }
-            Self::Observe { .. } => Request { observe: Some(0), accept: Some(Format::Tlv.number()), ..get },
-            Self::Cancel { .. } => Request { observe: Some(1), accept: Some(Format::Tlv.number()), ..get },
-            Self::Discover { .. } => Request { accept: Some(Format::Link.number()), ..get },
-            Self::Execute { arguments, .. } => Request {
-                method: Method::Post,
-                content_format: (!arguments.is_empty()).then_some(Format::Text.number()),
-                payload: arguments.clone().into_bytes(),
-                ..get
-            },
-            Self::Write { values, format, .. } => {
-                let (format, payload) = written(path, values, *format, model)?;
-                let method = if path.depth() == 2 { Method::Post } else { Method::Put };
-                Request { method, content_format: Some(format.number()), payload, ..get }
-            }
-        })
-    }
-}
-
-/// The payload of a Write. Values are typed by the registry, so that a mistake shows here and not at the client.
-fn written(
-    path: Path,
-    values: &str,
-    format: Option<Format>,
-    model: &Model,
-) -> Result<(Format, Vec<u8>), CodecError> {
-    let several = match (path.object(), path.resource()) {
-        (Some(object), Some(resource)) => {
-            let definition = model.resource(object, resource).ok_or(CodecError::Unknown(path))?;
-            definition.multiple && path.depth() == 3
-        }
-        _ => true,
-    };
-    let entries = if several {
-        several_entries(path, values, model)?
-    } else {
-        codecs::decode(Format::Text, path, values.as_bytes(), model)?
-    };
-    let format = format.unwrap_or(if several { Format::Tlv } else { Format::Text });
-    Ok((format, codecs::encode(format, path, &entries)?))
-}
-
-/// `id=value id=value` under an instance or a multiple-instance resource.
-fn several_entries(path: Path, values: &str, model: &Model) -> Result<Vec<Entry>, CodecError> {
-    let mut entries: Vec<Entry> = vec![];
-    for item in values.split_whitespace() {
-        let named = item.split_once('=').and_then(|(id, value)| Some((path.child(id.parse().ok()?)?, value)));
-        let (child, value) = named.ok_or(CodecError::NotOneValue { format: Format::Text })?;
-        for entry in codecs::decode(Format::Text, child, value.as_bytes(), model)? {
-            match (entries.last_mut(), entry) {
-                (
-                    Some(Entry { path: last, content: Content::Multiple(all) }),
-                    Entry { path: next, content: Content::Multiple(more) },
-                ) if *last == next => all.extend(more),
-                (_, entry) => entries.push(entry),
-            }
-        }
-    }
-    if entries.is_empty() && path.depth() == 3 {
-        entries.push(Entry { path, content: Content::Multiple(vec![]) });
-    }
-    Ok(entries)
 }
 
 /// The first word and what follows it.
@@ -258,26 +265,41 @@ fn word(text: &str) -> (&str, &str) {
     (first, rest.trim_start())
 }
 
-fn format(word: &str) -> Option<Format> {
-    match word {
-        "text" => Some(Format::Text),
-        "opaque" => Some(Format::Opaque),
-        "tlv" => Some(Format::Tlv),
-        _ => None,
+/// The name of a format, or nothing.
+fn read_format(word: &str) -> Result<Option<Format>, OrderError> {
+    match (word, format(word)) {
+        ("", _) => Ok(None),
+        (_, Some(format)) => Ok(Some(format)),
+        (other, None) => Err(OrderError::Word(other.to_owned())),
     }
+}
+
+/// Formats of values, by the names that they have here.
+const FORMATS: [(&str, Format); 6] = [
+    ("text", Format::Text),
+    ("opaque", Format::Opaque),
+    ("tlv", Format::Tlv),
+    ("old-tlv", Format::OldTlv),
+    ("senml-json", Format::SenmlJson),
+    ("senml-cbor", Format::SenmlCbor),
+];
+
+fn format(word: &str) -> Option<Format> {
+    FORMATS.iter().find(|(name, _)| *name == word).map(|(_, format)| *format)
+}
+
+fn name(format: Format) -> &'static str {
+    FORMATS.iter().find(|(_, other)| *other == format).map_or("link", |(name, _)| name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lwm2m::model::{Model, Version};
     use proptest::prelude::*;
 
     fn order(line: &str) -> Order {
         line.parse().unwrap()
-    }
-
-    fn request(line: &str) -> Result<Request, CodecError> {
-        order(line).command.request("", &Model::builtin())
     }
 
     #[test]
@@ -295,6 +317,30 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_written_as_the_line_that_it_was_read_from() {
+        for line in [
+            "read /3/0/9",
+            "read /3303 tlv",
+            "write /3416/0/1 40",
+            "write /3306/0 tlv: 5850=1 5851=50",
+            "execute /3/0/4",
+            "execute /3/0/4 0='x'",
+            "observe /3303/0 text",
+            "discover /3",
+            "replace /16/0 senml-json: 0/0=a",
+            "create /16",
+            "create /16/3 old-tlv:",
+            "create /16/3 0/0=a",
+            "delete /16/3",
+            "attributes /3303/0/5700 pmin=5 gt",
+            "cancel /3303 active",
+            "cancel /3303",
+        ] {
+            assert_eq!(order(line).command.to_string(), line);
+        }
+    }
+
+    #[test]
     fn lines_that_make_no_sense_say_why() {
         let error = |line: &str| line.parse::<Order>().unwrap_err();
         assert_eq!(error("reed /3"), OrderError::Verb("reed".into()));
@@ -302,47 +348,19 @@ mod tests {
         assert!(matches!(error("read gw1 3/0"), OrderError::Path(_)));
         assert!(matches!(error("execute /3/0"), OrderError::Depth { .. }));
         assert!(matches!(error("discover /3/0/6/1"), OrderError::Depth { .. }));
+        assert!(matches!(error("create /3/0/1"), OrderError::Depth { .. }));
         assert_eq!(error("write /3/0/14"), OrderError::ValueMissing);
+        assert_eq!(error("attributes /3/0/9"), OrderError::ValueMissing);
+        assert_eq!(error("delete /16/0 now"), OrderError::Word("now".into()));
         assert_eq!(error("read /3/0 xml"), OrderError::Word("xml".into()));
-    }
-
-    #[test]
-    fn writes_are_typed_by_the_registry() {
-        let text = request("write /3416/0/1 40").unwrap();
-        assert_eq!((text.method, text.content_format, &text.payload[..]), (Method::Put, Some(0), &b"40"[..]));
-        let tlv = request("write /3306/0/5850 tlv: 1").unwrap();
-        assert_eq!((tlv.content_format, &tlv.payload[..]), (Some(11542), &[0xe1, 0x16, 0xda, 0x01][..]));
-        let instance = request("write /3306/0 5850=1 5851=50").unwrap();
-        assert_eq!((instance.method, instance.content_format), (Method::Post, Some(11542)));
-        let several = request("write /3/0/6 0=1 1=5").unwrap();
-        assert_eq!(several.payload, [0x86, 6, 0x41, 0, 1, 0x41, 1, 5]);
-        assert!(matches!(request("write /3306/0/5850 on"), Err(CodecError::Value { .. })));
-        assert!(matches!(request("write /3306/0/9 1"), Err(CodecError::Unknown(_))));
-    }
-
-    #[test]
-    fn requests_have_the_options_of_their_operation_dm_01() {
-        let observe = request("observe /3303").unwrap();
-        assert_eq!((observe.observe, observe.accept), (Some(0), Some(11542)));
-        assert_eq!(request("cancel /3303 active").unwrap().observe, Some(1));
-        assert_eq!(request("discover /3/0").unwrap().accept, Some(40));
-        assert_eq!(
-            (request("read /3").unwrap().accept, request("read /3/0/9").unwrap().accept),
-            (Some(11542), None)
-        );
-        let execute = request("execute /3/0/4 0='x'").unwrap();
-        assert_eq!((execute.method, execute.content_format), (Method::Post, Some(0)));
-        assert_eq!(request("execute /3/0/4").unwrap().content_format, None);
-        let prefixed = order("read /3/0").command.request("x", &Model::builtin()).unwrap();
-        assert_eq!(prefixed.path, ["x", "3", "0"]);
     }
 
     proptest! {
         #[test]
-        fn no_line_panics(line in "(read|write|cancel) (gw )?/[0-9/]{0,8} \\PC{0,20}", other in "\\PC{0,40}") {
+        fn no_line_panics(line in "(read|write|replace|create|delete|attributes|cancel) (gw )?/[0-9/]{0,8} \\PC{0,20}", other in "\\PC{0,40}") {
             for line in [line, other] {
                 if let Ok(order) = line.parse::<Order>() {
-                    let _ = order.command.request("", &Model::builtin());
+                    let _ = order.command.request("", &Model::builtin(), Version::V1_1);
                 }
             }
         }

@@ -10,10 +10,19 @@ use crate::lwm2m::model::Version;
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(86_400);
 /// Longest endpoint name; the protocol has no limit, memory has.
 const MAX_NAME_OCTETS: usize = 255;
-/// Longest list of objects.
-const MAX_LIST_OCTETS: usize = 16 * 1024;
+/// Longest list of objects: some 16,000 instances.
+const MAX_LIST_OCTETS: usize = 256 * 1024;
 /// 4.12 Precondition Failed: the version of the enabler is not spoken (REG-17).
 const PRECONDITION_FAILED: Code = Code::new(4, 12);
+
+/// What a server demands of a Register beyond the standard, or lets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// A Register without `lwm2m` is one of LwM2M 1.0, as platforms take it.
+    pub version_optional: bool,
+    /// The endpoint name must be IMEI and IMSI, 15 digits each, with a semicolon between; any other gets 4.03.
+    pub imei_and_imsi: bool,
+}
 
 /// A good Register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +72,18 @@ impl Register {
     /// From a POST to `/rd`.
     ///
     /// # Errors
-    /// What a strict server does not let pass: 4.00, 4.12, 4.13 or 4.15.
-    pub fn read(request: &Request) -> Result<Self, Refusal> {
+    /// What a strict server does not let pass: 4.00, 4.12, 4.13 or 4.15; what the rules do not: 4.03.
+    pub fn read(request: &Request, rules: Rules) -> Result<Self, Refusal> {
         let queries = queries(request)?;
         let value = |name: &str| queries.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
         let endpoint = value("ep").filter(|name| !name.is_empty() && name.len() <= MAX_NAME_OCTETS);
         let endpoint = endpoint.ok_or_else(|| Refusal::bad("ep is missing, empty or too long"))?;
-        let version = value("lwm2m").ok_or_else(|| Refusal::bad("lwm2m is missing"))?;
+        if rules.imei_and_imsi && !is_imei_and_imsi(endpoint) {
+            let why = format!("{endpoint:?} is not an IMEI and an IMSI");
+            return Err(Refusal { code: Code::FORBIDDEN, why });
+        }
+        let version = value("lwm2m").or(rules.version_optional.then_some("1.0"));
+        let version = version.ok_or_else(|| Refusal::bad("lwm2m is missing"))?;
         let version: Version = version.parse().map_err(|error| Refusal::bad(format!("lwm2m: {error}")))?;
         if ![Version::V1_0, Version::V1_1].contains(&version) {
             let why = format!("LwM2M {version} is not spoken here");
@@ -110,6 +124,11 @@ impl Update {
             objects: objects(request)?,
         })
     }
+}
+
+fn is_imei_and_imsi(name: &str) -> bool {
+    let is_number = |part: &str| part.len() == 15 && part.bytes().all(|octet| octet.is_ascii_digit());
+    name.split_once(';').is_some_and(|(imei, imsi)| is_number(imei) && is_number(imsi))
 }
 
 /// Names and values of the queries; the same name twice says two things at once.
@@ -184,7 +203,11 @@ mod tests {
     }
 
     fn register(query: &str) -> Result<Register, Refusal> {
-        Register::read(&request(query, "</1/0>,</3/0>,</3303>;ver=1.1,</3303/0>"))
+        register_under(Rules::default(), query)
+    }
+
+    fn register_under(rules: Rules, query: &str) -> Result<Register, Refusal> {
+        Register::read(&request(query, "</1/0>,</3/0>,</3303>;ver=1.1,</3303/0>"), rules)
     }
 
     #[test]
@@ -219,14 +242,29 @@ mod tests {
     }
 
     #[test]
+    fn a_platform_takes_a_register_without_a_version_from_an_imei_with_an_imsi() {
+        let rules = Rules { version_optional: true, imei_and_imsi: true };
+        let read = register_under(rules, "ep=350000000000006;001010123456789&b=U&lt=300").unwrap();
+        assert_eq!(read.version, Version::V1_0);
+        assert!(register_under(rules, "ep=350000000000006;001010123456789&lwm2m=1.1&Q").unwrap().queue_mode);
+        for name in ["350000000000006", "350000000000006;1", "35000000000000x;001010123456789", ";"] {
+            let refused = register_under(rules, &format!("ep={name}")).unwrap_err();
+            assert_eq!(refused.code, Code::FORBIDDEN, "{name}");
+        }
+    }
+
+    #[test]
     fn lists_that_are_none_are_refused() {
-        let of = |payload: &str| Register::read(&request("ep=gw1&lwm2m=1.1", payload));
+        let of = |payload: &str| Register::read(&request("ep=gw1&lwm2m=1.1", payload), Rules::default());
         for payload in ["", "nonsense", "</0/0>,</3/0>", "</3/0>;ver=1.1", "</3/0/1>"] {
             assert_eq!(of(payload).unwrap_err().code, Code::BAD_REQUEST, "{payload}");
         }
         let mut text = request("ep=gw1&lwm2m=1.1", "</3/0>");
         text.content_format = Some(0);
-        assert_eq!(Register::read(&text).unwrap_err().code, Code::UNSUPPORTED_CONTENT_FORMAT);
+        assert_eq!(
+            Register::read(&text, Rules::default()).unwrap_err().code,
+            Code::UNSUPPORTED_CONTENT_FORMAT
+        );
     }
 
     #[test]

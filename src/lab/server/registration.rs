@@ -13,9 +13,9 @@ use crate::lwm2m::value::{Content, Entry, Value};
 use crate::net::Peer;
 
 /// Most paths whose last value is kept for one client; of further ones every value counts as changed.
-const MAX_VALUES: usize = 8192;
+const MAX_VALUES: usize = 65_536;
 /// Most observations at one client.
-pub(super) const MAX_OBSERVATIONS: usize = 128;
+pub(super) const MAX_OBSERVATIONS: usize = 1024;
 /// IPSO's resource that holds the unit of its siblings' values.
 const SENSOR_UNITS: u16 = 5701;
 

@@ -171,7 +171,9 @@ impl Bench {
             }
             coap::Event::Response { response, .. } => self.answers.push(response),
             coap::Event::ObservationStarted { id, .. } => self.observations.push(id),
-            coap::Event::ObservationEnded { id, .. } => self.ended.push(id),
+            coap::Event::ObservationEnded { id, .. } | coap::Event::ObservationRejected { id } => {
+                self.ended.push(id)
+            }
             _ => {}
         }
     }
@@ -193,6 +195,38 @@ impl Bench {
 }
 
 #[test]
+fn an_opening_asks_everything_at_once_and_judges_each_answer() {
+    let mut bench = Bench::new();
+    let rules = Rules { version_optional: true, imei_and_imsi: false };
+    bench.server = Server::new(Settings { rules, ..Settings::default().for_onenet() }, Seed::new(1));
+    bench.register("lt=300");
+    let mut opening = Opening::new(bench.server.registration("gw1").unwrap());
+    while let Some(order) = opening.next_order() {
+        let id = bench.server.command(order, bench.now);
+        opening.asked(id, bench.now);
+    }
+    assert!(!opening.is_over() && bench.asked.is_empty());
+    bench.run();
+    // Server, device, and two mapped objects.
+    let accepted: Vec<_> = bench.asked.iter().map(|request| request.accept.unwrap()).collect();
+    assert_eq!(accepted, [40, 40, 40, 40, 1542, 1542, 1542, 1542, 1542]);
+    for event in std::mem::take(&mut bench.events) {
+        opening.handle_event(&event, bench.now);
+    }
+    assert!(opening.is_over() && !opening.passed());
+    let end = |what: &str| &opening.steps().iter().find(|step| step.what == what).unwrap().end;
+    assert_eq!(*end("read /3/0 old-tlv"), End::Bad("answered 4.04".into()));
+    assert_eq!(*end("observe /1/0 old-tlv"), End::Bad("answered 4.04".into()));
+    assert_eq!(*end("discover /3"), End::Bad("answered 4.04".into()));
+    opening.go_on(bench.server.registration("gw1").unwrap().objects());
+    assert!(opening.is_over(), "nothing is new");
+    bench.at_location(Method::Post, "", "</1/0>,</3/0>,</3303/0>,</3303/1>,</3416/0>");
+    opening.go_on(bench.server.registration("gw1").unwrap().objects());
+    let order = opening.next_order().unwrap();
+    assert_eq!(order.command.to_string(), "observe /3303/1 old-tlv");
+}
+
+#[test]
 fn register_is_answered_with_a_location_and_mapped_objects_are_observed_after_it() {
     let mut bench = Bench::new();
     let answer = bench.register("lt=300");
@@ -202,7 +236,7 @@ fn register_is_answered_with_a_location_and_mapped_objects_are_observed_after_it
     assert!(bench.observes().is_empty(), "the client has its answer first");
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.observes(), ["3303", "3416"]);
-    assert!(bench.asked.iter().all(|request| request.accept == Some(11542)));
+    assert!(bench.asked.iter().all(|request| request.accept == Some(112)));
     let path = Path::object_only(3303);
     assert!(bench.events.contains(&Event::Observing { endpoint: "gw1".into(), path }));
     let refused =

@@ -6,6 +6,7 @@
 
 mod errors;
 mod report;
+mod sites;
 mod surroundings;
 
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use crate::gateway::core::Core;
 use crate::gateway::io::{Event, Input, Output};
 use crate::gateway::settings::Settings;
 use crate::lab::sensors::{Kind, Player};
-use crate::lab::{broker, cell, modem, server};
+use crate::lab::{broker, cell, modem};
+use crate::net::Peer;
 use crate::seed::Seed;
 
 use report::Digest;
@@ -46,21 +48,23 @@ pub struct Options {
     pub cell: cell::Options,
     /// The modem.
     pub modem: modem::Options,
-    /// The server.
-    pub server: server::Settings,
+    /// The servers, at [`SERVER`] and the addresses that follow. The gateway may know of more: they do not answer.
+    pub servers: Vec<Site>,
     /// The broker.
     pub broker: broker::Settings,
     /// The broker goes down after the first, for the second; `None`: it stays up.
     pub broker_away: Option<(Duration, Duration)>,
-    /// The gateway. Its one server must be at [`SERVER`].
+    /// The gateway. The first of its servers must be at [`SERVER`].
     pub gateway: Settings,
-    /// The server dims the lamp every so often; `None`: never.
+    /// So many further parking bays speak once, after so long; `None`: there are none.
+    pub bays: Option<(u16, Duration)>,
+    /// The first server dims the lamp every so often; `None`: never.
     pub order_every: Option<Duration>,
     /// What befalls the cell, and how long after the beginning; in the order of time.
     pub mishaps: Vec<(Duration, cell::Order)>,
 }
 
-pub use surroundings::{SERVER, is_same};
+pub use sites::{SERVER, Site, is_same};
 
 /// The gateway, its surroundings, and the clock.
 pub struct World {
@@ -127,7 +131,10 @@ impl World {
     /// Something is still to reach the server, or the registration does not stand.
     fn is_unsettled(&self) -> bool {
         let snapshot = self.core.snapshot();
-        let is_registered = snapshot.servers.iter().all(|server| server.location.is_some());
+        // Nobody can register at a server that is not there.
+        let is_there = |peer: Peer| self.around.sites().has(peer.0);
+        let mut there = snapshot.servers.iter().filter(|server| server.peer.is_some_and(is_there));
+        let is_registered = there.all(|server| server.location.is_some());
         snapshot.books.pending() > 0 || !is_registered || !self.around.differences().is_empty()
     }
 
@@ -237,7 +244,7 @@ impl World {
         report.datagrams_down = air.down.datagrams;
         report.resends = snapshot.coap.resends;
         report.digest = self.digest.value();
-        self.around.add_to(report);
+        self.around.sites().add_to(report);
     }
 
     fn break_off(&mut self, why: &str) {

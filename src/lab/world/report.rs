@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::gateway::core::books::Books;
+use crate::lab::server::Step;
 
 /// A fingerprint of everything that passed between the parts of the world, and when (FNV-1a).
 ///
@@ -48,6 +49,12 @@ pub struct Report {
     pub registrations: u64,
     /// Updates that the server accepted.
     pub updates: u64,
+    /// When the first registration was accepted.
+    pub first_registered: Option<Duration>,
+    /// Commands of the servers that the client did not answer with success, and what it said.
+    pub refused: Vec<String>,
+    /// Requests of OneNET's opening after the last Register, in the order in which they ended.
+    pub opening: Vec<Step>,
     /// Times that the server ordered the lamp to dim.
     pub orders: u64,
     /// … and had it confirmed.

@@ -4,23 +4,19 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::report::{Digest, Report};
-use super::{Options, players};
+use super::report::Digest;
+use super::sites::Sites;
+use super::{Options, SERVER, players};
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::io::{Input, Output};
 use crate::lab::broker::{self, Broker};
 use crate::lab::cell::{self, Cell, Network, PortId, Traffic};
 use crate::lab::modem::Modem;
-use crate::lab::sensors::{Player, Reading};
-use crate::lab::server::{Command, Event as ServerEvent, Order, Server};
-use crate::lwm2m::path::Path;
-use crate::lwm2m::value::Value;
+use crate::lab::sensors::Player;
 use crate::net::{Datagram, Peer};
-use crate::seed::{Rng, Seed};
+use crate::seed::Seed;
 
-/// Where the server is (RFC 5737's addresses for examples).
-pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 5683);
 /// The carrier's address, behind which the modem hides.
 const CARRIER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 /// The first of the carrier's ports that a mapping takes.
@@ -31,13 +27,10 @@ const SENSORS: &str = "sensors";
 /// Pause of a client before it tries the broker again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
-/// An order and the lamp's answer are through after this, resends included.
-const ORDER_TAKES: Duration = Duration::from_secs(600);
-
 pub(super) struct Surroundings {
     modem: Modem,
     cell: Cell,
-    server: Server,
+    sites: Sites,
     broker: Broker,
     players: Vec<Player>,
     playing: bool,
@@ -50,23 +43,9 @@ pub(super) struct Surroundings {
     /// When the broker comes (true) or goes.
     broker_turns: VecDeque<(Instant, bool)>,
     inputs: VecDeque<Input>,
-    orders: Orders,
     mishaps: VecDeque<(Instant, cell::Order)>,
-    arrived: u64,
-    registrations: u64,
-    updates: u64,
-    deregistrations: u64,
-}
-
-/// The server's orders to dim the lamp.
-struct Orders {
-    every: Option<Duration>,
-    next: Option<Instant>,
-    /// None from here on: what is under way at the end of the play would look like a difference.
-    last: Instant,
-    rng: Rng,
-    given: u64,
-    taken: u64,
+    /// How many further bays there are, and when they speak up.
+    bays: Option<(u16, Instant)>,
 }
 
 impl Surroundings {
@@ -81,7 +60,7 @@ impl Surroundings {
         Self {
             modem: Modem::new(modem, seed.child("virtual modem"), now),
             cell: Cell::new(options.cell.clone(), seed.child("cell")),
-            server: Server::new(options.server, seed.child("server")),
+            sites: Sites::new(options, seed, now),
             broker,
             players,
             playing: true,
@@ -91,19 +70,8 @@ impl Surroundings {
             reconnect_at: None,
             broker_turns: broker_turns.into_iter().flatten().collect(),
             inputs: VecDeque::new(),
-            orders: Orders {
-                every: options.order_every,
-                next: options.order_every.map(|every| now + every),
-                last: now + options.duration.saturating_sub(ORDER_TAKES),
-                rng: seed.child("orders").rng(),
-                given: 0,
-                taken: 0,
-            },
             mishaps: options.mishaps.iter().map(|(after, order)| (now + *after, *order)).collect(),
-            arrived: 0,
-            registrations: 0,
-            updates: 0,
-            deregistrations: 0,
+            bays: options.bays.map(|(count, after)| (count, now + after)),
         }
     }
 
@@ -153,7 +121,7 @@ impl Surroundings {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.modem.handle_timeout(now);
         self.cell.handle_timeout(now);
-        self.server.handle_timeout(now);
+        self.sites.handle_timeout(now);
         while let Some((_, comes)) = self.broker_turns.front().copied().filter(|(at, _)| *at <= now) {
             self.broker_turns.pop_front();
             if comes { self.broker.come_up() } else { self.broker.go_down(now) }
@@ -164,7 +132,7 @@ impl Surroundings {
             self.broker.connect(SENSORS, true, now);
             self.broker.connect(GATEWAY, false, now);
         }
-        self.orders.give(&mut self.server, now);
+        self.let_bays_speak(now);
         while self.mishaps.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, order)) = self.mishaps.pop_front() else { break };
             self.cell.handle_order(order, now);
@@ -177,22 +145,31 @@ impl Surroundings {
             [
                 self.modem.poll_timeout(),
                 self.cell.poll_timeout(),
-                self.server.poll_timeout(),
+                self.sites.poll_timeout(),
                 self.broker.poll_timeout(),
                 self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
                 self.broker_turns.front().map(|(at, _)| Deadline::new(*at, "the broker comes or goes")),
                 self.mishaps.front().map(|(at, _)| Deadline::new(*at, "the cell is disturbed")),
-                self.orders.next.filter(|_| self.playing).map(|at| Deadline::new(at, "order the lamp")),
+                self.bays.map(|(_, at)| Deadline::new(at, "the bays speak up")),
             ]
             .into_iter()
             .chain(playing),
         )
     }
 
-    /// The sensors fall silent, and the server gives no more orders.
+    /// The sensors fall silent, and the servers give no more orders.
     pub(super) fn stop_playing(&mut self) {
         self.playing = false;
-        self.orders.next = None;
+        self.sites.stop_orders();
+    }
+
+    /// Each of the further bays says once, and for those who come later, that it is taken.
+    fn let_bays_speak(&mut self, now: Instant) {
+        let Some((count, _)) = self.bays.take_if(|(_, at)| *at <= now) else { return };
+        for bay in 0..count {
+            let (topic, payload) = (format!("parking/hall/{bay}"), br#"{"occ":true}"#.to_vec());
+            self.broker.publish(SENSORS, 0, broker::Message { topic, payload, retain: true }, now);
+        }
     }
 
     /// Octets that reached the modem and that the gateway did not read.
@@ -210,34 +187,14 @@ impl Surroundings {
         self.players.iter().map(Player::published_total).sum()
     }
 
-    pub(super) fn add_to(&self, report: &mut Report) {
-        report.arrived = self.arrived;
-        report.registrations = self.registrations;
-        report.updates = self.updates;
-        report.orders = self.orders.given;
-        report.orders_taken = self.orders.taken;
-        if self.deregistrations == 0 {
-            report.failures.push("the server saw no de-registration".into());
-        }
+    /// The servers.
+    pub(super) const fn sites(&self) -> &Sites {
+        &self.sites
     }
 
-    /// Where the server's last value of a resource is not the one that was published last.
+    /// Where a server's last value of a resource is not the one that was published last.
     pub(super) fn differences(&self) -> Vec<String> {
-        let Some(registration) = self.server.registrations().next() else {
-            return vec!["nobody is registered at the server".into()];
-        };
-        let mut differences = Vec::new();
-        for player in &self.players {
-            for (resource, published) in player.last() {
-                let path = Path::resource_of(player.kind().object(), 0, *resource);
-                let arrived = registration.value(path);
-                if !arrived.is_some_and(|arrived| is_same(published, arrived)) {
-                    differences
-                        .push(format!("{path}: published {published:?}, but the server has {arrived:?}"));
-                }
-            }
-        }
-        differences
+        self.sites.differences(&self.players)
     }
 
     /// Between modem, cell and server; false when nothing moved.
@@ -250,44 +207,26 @@ impl Surroundings {
         while let Some(network) = self.cell.poll_network() {
             moved = true;
             match network {
-                Network::Send { port, to, payload } if to == SERVER => {
+                Network::Send { port, to, payload } => {
                     digest.add(now, "to server", &payload);
                     let datagram = Datagram { peer: Peer(public_address(port)), payload };
-                    self.server.handle_datagram(datagram, now);
+                    self.sites.handle_datagram(to, datagram, now);
                 }
                 Network::Resolve { name } => self.cell.handle_resolved(name, vec![SERVER.ip()], now),
-                Network::Send { .. } | Network::Bind(_) | Network::Unbind(_) => {}
+                Network::Bind(_) | Network::Unbind(_) => {}
             }
         }
-        while let Some(outgoing) = self.server.poll_transmit(now) {
+        while let Some((from, datagram)) = self.sites.poll_transmit(now) {
             moved = true;
-            digest.add(now, "from server", &outgoing.datagram.payload);
-            let port = public_port(outgoing.datagram.peer);
-            self.cell.handle_network(port, SERVER, outgoing.datagram.payload, now);
-            self.server.handle_sent(outgoing.id, now);
+            digest.add(now, "from server", &datagram.payload);
+            self.cell.handle_network(public_port(datagram.peer), from, datagram.payload, now);
         }
-        while let Some(event) = self.server.poll_event() {
-            self.note(event);
-            moved = true;
-        }
+        moved |= self.sites.take_events(now);
         while let Some(down) = self.cell.poll_down() {
             self.modem.handle_radio(down, now);
             moved = true;
         }
         moved
-    }
-
-    fn note(&mut self, event: ServerEvent) {
-        match event {
-            ServerEvent::Registered { .. } => self.registrations += 1,
-            ServerEvent::Updated { .. } => self.updates += 1,
-            ServerEvent::Deregistered { .. } => self.deregistrations += 1,
-            ServerEvent::Value(_) => self.arrived += 1,
-            ServerEvent::Finished { outcome: Ok(answer), .. } if answer.code.is_success() => {
-                self.orders.taken += 1
-            }
-            _ => {}
-        }
     }
 
     /// Between sensors, broker and gateway; false when nothing moved.
@@ -345,25 +284,6 @@ impl Surroundings {
     }
 }
 
-impl Orders {
-    fn give(&mut self, server: &mut Server, now: Instant) {
-        let (Some(every), Some(next)) = (self.every, self.next) else { return };
-        if now < next {
-            return;
-        }
-        if server.registrations().next().is_none() {
-            self.next = Some(now + every);
-            return;
-        }
-        self.next = Some(now + every).filter(|next| *next < self.last);
-        self.given += 1;
-        let level = self.rng.number() % 101;
-        let path = Path::resource_of(3416, 0, 1);
-        let command = Command::Write { path, values: level.to_string(), format: None };
-        server.command(Order { endpoint: None, command }, now);
-    }
-}
-
 fn public_address(port: PortId) -> SocketAddr {
     // The world does not live long enough to use up the carrier's ports; then they come round.
     let number = FIRST_PUBLIC_PORT + port.0 % (u32::from(u16::MAX) - FIRST_PUBLIC_PORT);
@@ -380,15 +300,4 @@ fn to_broker(message: Message) -> broker::Message {
 
 fn from_broker(message: broker::Message) -> Message {
     Message { topic: message.topic, payload: message.payload, retain: message.retain }
-}
-
-/// A value is what was published, whatever numeric type the registry gives it.
-pub fn is_same(published: &Reading, arrived: &Value) -> bool {
-    match (published, arrived) {
-        (Reading::Boolean(published), Value::Boolean(arrived)) => published == arrived,
-        (Reading::Number(published), Value::Float(arrived)) => published == arrived,
-        (Reading::Number(published), Value::Integer(arrived)) => *published == *arrived as f64,
-        (Reading::Number(published), Value::Unsigned(arrived)) => *published == *arrived as f64,
-        _ => false,
-    }
 }

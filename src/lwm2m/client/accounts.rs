@@ -1,10 +1,10 @@
 //! The server accounts within the client: when each registers, updates and ends, and what became of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::{Client, Event, OnStop, Settings};
+use super::{Client, Event, OnStop, Opening, Settings};
 use crate::coap::{Action, ExchangeId};
 use crate::lwm2m::codecs::ObjectList;
 use crate::lwm2m::model::Model;
@@ -40,17 +40,26 @@ impl Client {
 
     pub(super) fn surroundings(&self) -> Surroundings {
         // Nobody can be asked before we have a name to give.
-        let link_up = self.link_up && !self.settings.endpoint.is_empty();
+        let link_up =
+            self.link_up && matches!(self.opening, Opening::Over) && !self.settings.endpoint.is_empty();
         Surroundings { gathering: self.gathering_until.is_some(), link_up }
     }
 
     /// Register or Update, where it is time for it.
     pub(super) fn poll_account(&mut self, index: usize, now: Instant) {
+        let Some(account) = self.accounts.get_mut(index) else { return };
+        let was_deaf = account.is_deaf();
+        self.actions.extend(account.end_disable(now));
+        self.ask_server(index, now);
+        self.tell_hearing(index, was_deaf, now);
+    }
+
+    fn ask_server(&mut self, index: usize, now: Instant) {
         let surroundings = self.surroundings();
         let Self { settings, model, tree, accounts, .. } = self;
         let Some(account) = accounts.get_mut(index) else { return };
         let facts = facts(settings, model, tree, surroundings, account.server);
-        let links = || ObjectList::new(tree.instances(Path::ROOT), model, &[]).encode(model.enabler());
+        let links = || ObjectList::new(tree.listed(), model, &[]).encode();
         let exchange = ExchangeId(self.last_exchange + 1);
         let Some((step, action)) = account.poll(facts, exchange, links, now) else { return };
         self.last_exchange += 1;
@@ -61,10 +70,38 @@ impl Client {
                 // The server forgets its observations when it gets this, so they are no more (REG-18).
                 self.forget_observations(peer, "registering anew", now);
             }
+            (Step::Deregister, Some(peer)) => {
+                info!(server, "de-registering, disabled by a server");
+                self.forget_observations(peer, "disabled by a server", now);
+            }
             (Step::Update { why }, _) => debug!(server, why, "updating the registration"),
-            (Step::Register, None) => {}
+            (Step::Register | Step::Deregister, None) => {}
         }
         self.actions.push_back(action);
+    }
+
+    /// A server has disabled the account of this instance of object 1, which may be another's (DER-02).
+    pub fn disable(&mut self, server: Path, time: Duration, now: Instant) {
+        if let Some(account) = self.accounts.iter_mut().find(|account| account.server == server) {
+            self.actions.extend(account.disable(time, now));
+        }
+    }
+
+    /// The owner is to listen to a server no longer, or again.
+    fn tell_hearing(&mut self, index: usize, was_deaf: bool, now: Instant) {
+        let Some(account) = self.accounts.get(index) else { return };
+        let server = account.short_server_id;
+        match (was_deaf, account.disabled_for(now).filter(|_| account.is_deaf())) {
+            (false, Some(time)) => {
+                info!(server, secs = time.as_secs(), "disabled by a server");
+                self.events.push_back(Event::Disabled { server });
+            }
+            (true, None) => {
+                info!(server, "no longer disabled");
+                self.events.push_back(Event::Enabled { server });
+            }
+            _ => {}
+        }
     }
 
     /// An observation is ready, but the way to us may be forgotten: an Update opens it again.
@@ -73,6 +110,7 @@ impl Client {
             let Some(peer) = self.accounts[index].peer() else { continue };
             let is_idle = self.accounts[index].is_at_rest() && !self.reporting.is_under_way(peer);
             if is_idle && self.is_silent(peer, now) && self.reporting.is_ready(peer) {
+                self.accounts[index].doubt_address();
                 self.accounts[index].want_contact("silence before a notification");
             }
         }
@@ -98,10 +136,14 @@ impl Client {
         now: Instant,
         handle: impl FnOnce(&mut Account) -> Option<Outcome>,
     ) {
-        let Some(account) = self.accounts.iter_mut().find(|account| account.owns(exchange)) else { return };
+        let Some(index) = self.accounts.iter().position(|account| account.owns(exchange)) else { return };
+        let account = &mut self.accounts[index];
         let (server, peer) = (account.short_server_id, account.peer());
         let Some(outcome) = handle(account) else { return };
         let location = account.location().unwrap_or_default();
+        if let (Outcome::Updated, Some(peer)) = (&outcome, peer) {
+            self.tell_doubted_again(peer);
+        }
         self.events.push_back(match outcome {
             Outcome::Registered => {
                 info!(server, location, "registered");
@@ -124,6 +166,7 @@ impl Client {
                 info!(server, "de-registered");
                 Event::Deregistered { server }
             }
+            Outcome::Disabled => return self.tell_hearing(index, false, now),
         });
     }
 }
@@ -143,12 +186,12 @@ pub(super) fn facts<'a>(
 ) -> Facts<'a> {
     Facts {
         endpoint: &settings.endpoint,
-        version: model.enabler(),
+        version: settings.lwm2m_parameter.then(|| model.enabler()),
         lifetime_secs: server::lifetime_secs(tree, server),
         binding: server::UDP,
         shape: tree.shape(),
         gathering: surroundings.gathering,
-        margin: settings.update_margin,
+        update_takes: settings.update_takes,
         link_up: surroundings.link_up,
     }
 }

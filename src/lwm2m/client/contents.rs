@@ -2,21 +2,20 @@
 //! and host, what servers write.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Client, HostFacts, ObjectList, Refusal};
+use super::{Client, HostFacts, Refusal};
 use crate::clock::UnixTime;
-use crate::lwm2m::attributes::Periods;
 use crate::lwm2m::model::Model;
-use crate::lwm2m::objects::{self, connectivity, device};
+use crate::lwm2m::objects::{self, connectivity, device, location, statistics};
 use crate::lwm2m::path::Path;
+use crate::lwm2m::reporting::Change;
 use crate::lwm2m::tree::Tree;
 use crate::lwm2m::value::{Content, SampleId, Value};
-use crate::net::LinkFacts;
+use crate::net::{LinkFacts, Traffic};
 
-/// Most octets of the list of instances in a Register: the payload that RFC 7252 §4.6 takes for safe, which leaves
-/// room for the options in every link's datagram.
-const MAX_LIST_OCTETS: usize = 1024;
+/// A server that creates or deletes one instance may go on to the next, but not for long (UPD-08).
+const SERVER_CHANGES_GATHER: Duration = Duration::from_secs(5);
 
 impl Client {
     /// A value for a mapped resource; its instance is made as needed. For a multiple-instance resource a path
@@ -31,6 +30,7 @@ impl Client {
         sample: Option<SampleId>,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.reporting.handle_timeout(now);
         let (resource, path) = self.mapped_resource(path, &value)?;
         let content = match path.resource_instance() {
             None => Content::Single(value),
@@ -50,7 +50,7 @@ impl Client {
             None => {}
         }
         if is_change || (sample.is_some() && !is_known) {
-            self.reporting.tell(path, revision);
+            self.note_change(path);
         }
         Ok(())
     }
@@ -62,62 +62,144 @@ impl Client {
     pub fn add_instance(&mut self, object: u16, instance: u16, now: Instant) -> Result<(), Refusal> {
         let path =
             Path::object_only(object).child(instance).ok_or(Refusal::Unknown(Path::object_only(object)))?;
-        if objects::is_native(object) || objects::is_secret(object) {
+        if !self.is_for_mappings(object) {
             return Err(Refusal::Native(path));
         }
         if !self.may_have(object, instance) {
             return Err(Refusal::Unknown(path));
         }
-        if !self.has_room_for(path) {
-            return Err(Refusal::ListFull);
+        if !self.tree.exists(path) && self.tree.size() >= self.settings.max_resources {
+            return Err(Refusal::Full(self.tree.size()));
         }
         self.note_instance(path, now);
         Ok(())
     }
 
     /// What is known of link and host; fills objects 3 and 4.
-    pub fn set_facts(&mut self, link: &LinkFacts, host: &HostFacts) {
-        let device = set_native(&mut self.tree, &self.model, device::INSTANCE, device::facts(link, host));
-        let connectivity =
-            set_native(&mut self.tree, &self.model, connectivity::INSTANCE, connectivity::facts(link));
-        for path in device.into_iter().chain(connectivity) {
-            self.reporting.tell(path, self.tree.revision());
-        }
+    pub fn set_facts(&mut self, link: LinkFacts, host: HostFacts) {
+        self.facts = (link, host);
+        self.errors.evaluate(&self.facts.0, &self.facts.1);
+        self.show_facts();
     }
 
-    /// It is this wall time now; /3/0/13 goes on from there by itself.
-    pub const fn set_wall_clock(&mut self, time: UnixTime, now: Instant) {
+    /// The host alone is another.
+    pub fn set_host(&mut self, host: HostFacts) {
+        self.set_facts(self.facts.0.clone(), host);
+    }
+
+    /// The link's counters, and the size of a datagram that it carried (octets of UDP payload); object 7 counts them.
+    pub fn note_traffic(&mut self, traffic: Traffic, datagram: Option<usize>, now: Instant) {
+        let ours = self.facts.0.address;
+        let is_ipv6 =
+            ours.or_else(|| self.peers().next().map(|peer| peer.0.ip())).is_some_and(|ip| ip.is_ipv6());
+        self.statistics.note(traffic, is_ipv6, datagram, now);
+    }
+
+    /// It is this wall time now; /3/0/13 goes on from there by itself. The first one dates the location.
+    pub fn set_wall_clock(&mut self, time: UnixTime, now: Instant) {
+        if self.wall_clock.is_none() {
+            let facts = self.settings.location.map(|place| location::facts(place, time));
+            set_native(&mut self.tree, &self.model, location::INSTANCE, facts.unwrap_or_default());
+        }
         self.wall_clock = Some((time, now));
+    }
+
+    /// Every error is forgotten and looked for anew (/3/0/12).
+    pub(super) fn reset_errors(&mut self) {
+        self.errors.reset(&self.facts.0, &self.facts.1);
+        self.show_facts();
+    }
+
+    fn show_facts(&mut self) {
+        let (link, host) = &self.facts;
+        let device = device::facts(link, host, &self.errors);
+        let connectivity = connectivity::facts(link);
+        let device = set_native(&mut self.tree, &self.model, device::INSTANCE, device);
+        let connectivity = set_native(&mut self.tree, &self.model, connectivity::INSTANCE, connectivity);
+        for path in device.into_iter().chain(connectivity) {
+            self.note_change(path);
+        }
+        if let Some(free) = self.facts.1.memory_free_kib {
+            self.tree.set_silently(device::MEMORY_FREE, Content::Single(Value::Integer(free.into())));
+        }
     }
 
     /// Sets or takes away resources and tells whom it concerns.
     pub(super) fn apply(&mut self, changes: Vec<(Path, Option<Content>)>) {
         for (path, content) in changes {
+            self.weigh(path, content.as_ref());
             let is_change = match content {
                 Some(content) => self.tree.set(path, content),
                 None => self.tree.remove(path),
             };
             if is_change {
+                self.forget_attributes(path);
                 self.books.overtake(path);
-                self.reporting.tell(path, self.tree.revision());
+                self.note_change(path);
             }
         }
         self.refresh_periods();
     }
 
-    /// The servers' default periods as they are in the tree now.
-    pub(super) fn refresh_periods(&mut self) {
-        for account in &self.accounts {
-            if let Some(peer) = account.peer() {
-                self.reporting.set_periods(peer, Periods::of_server(&self.tree, account.server));
-            }
+    /// Instances of a held object are made, with these contents.
+    pub(super) fn create(&mut self, instances: &[Path], contents: Vec<(Path, Content)>, now: Instant) {
+        for instance in instances {
+            self.tree.add_instance(*instance);
+        }
+        self.held.instances_made(instances.len());
+        self.apply(contents.into_iter().map(|(path, content)| (path, Some(content))).collect());
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
+    }
+
+    /// An instance of a held object goes, and with it what is known of it.
+    pub(super) fn delete(&mut self, instance: Path, now: Instant) {
+        let below: Vec<_> = self.tree.entries(instance).into_iter().map(|entry| entry.path).collect();
+        self.apply(below.into_iter().map(|path| (path, None)).collect());
+        self.tree.remove_instance(instance);
+        self.forget_attributes(instance);
+        self.held.instance_gone();
+        // Who observes the instance is told that it is gone, even if it had no resource.
+        self.note_change(instance);
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
+    }
+
+    /// Keeps account of what held objects hold.
+    fn weigh(&mut self, path: Path, after: Option<&Content>) {
+        if path.object().is_some_and(|object| self.held.has(object)) {
+            self.held.changed(self.tree.content(path), after);
         }
     }
 
+    /// Tells whom it concerns that there is something new at the path: the content of a resource, or that something
+    /// came or went.
+    pub(super) fn note_change(&mut self, path: Path) {
+        let Self { tree, reporting, books, .. } = self;
+        let resource = if path.depth() == 4 { path.parent() } else { Some(path) };
+        let content = resource.and_then(|resource| tree.content(resource));
+        match (content, tree.revision_of(path)) {
+            (Some(content), Some(revision)) => {
+                reporting.tell_content(Change { path, content, revision }, books);
+            }
+            _ => reporting.tell(path, tree.revision(), books),
+        }
+    }
+
+    /// Whatever goes on by itself: the clock, and what object 7 counts.
     pub(super) fn refresh_clock(&mut self, now: Instant) {
+        self.statistics.handle_timeout(now);
+        self.set_statistics();
         let Some((time, at)) = self.wall_clock else { return };
         let time = time.plus(now.saturating_duration_since(at));
         self.tree.set_silently(device::CURRENT_TIME, Content::Single(Value::Time(time.as_secs())));
+    }
+
+    /// Counters are never the same twice: they are told when asked for, and are no news to observers.
+    pub(super) fn set_statistics(&mut self) {
+        for (id, content) in self.statistics.poll_facts().into_iter().flatten() {
+            if let Some((path, content)) = statistics::INSTANCE.child(id).zip(content) {
+                self.tree.set_silently(path, content);
+            }
+        }
     }
 
     /// The resource, and the path that a value of it is filed under.
@@ -127,7 +209,7 @@ impl Client {
         else {
             return Err(unknown);
         };
-        if objects::is_native(object) || objects::is_secret(object) {
+        if !self.is_for_mappings(object) {
             return Err(Refusal::Native(path));
         }
         let definition =
@@ -136,11 +218,8 @@ impl Client {
             definition.filter(|_| self.may_have(object, instance)).ok_or_else(|| unknown.clone())?;
         definition.check(value)?;
         let resource = Path::resource_of(object, instance, id);
-        if !self.tree.exists(resource) && self.tree.len() >= self.settings.max_resources {
-            return Err(Refusal::Full(self.tree.len()));
-        }
-        if !resource.parent().is_some_and(|instance| self.has_room_for(instance)) {
-            return Err(Refusal::ListFull);
+        if !self.tree.exists(resource) && self.tree.size() >= self.settings.max_resources {
+            return Err(Refusal::Full(self.tree.size()));
         }
         match (definition.multiple, path.resource_instance()) {
             (true, None) => Ok((resource, resource.child(0).unwrap_or(resource))),
@@ -149,16 +228,14 @@ impl Client {
         }
     }
 
+    fn is_for_mappings(&self, object: u16) -> bool {
+        let is_location = object == location::ID && self.settings.location.is_some();
+        !objects::is_native(object) && !objects::is_secret(object) && !self.held.has(object) && !is_location
+    }
+
     /// The registry has such an object, and with this instance.
     fn may_have(&self, object: u16, instance: u16) -> bool {
         self.model.object(object).is_some_and(|object| object.multiple || instance == 0)
-    }
-
-    /// The instance is on the list already, or the list takes it.
-    fn has_room_for(&self, instance: Path) -> bool {
-        let all = || self.tree.instances(Path::ROOT).chain([instance]);
-        self.tree.exists(instance)
-            || ObjectList::new(all(), &self.model, &[]).encode(self.model.enabler()).len() <= MAX_LIST_OCTETS
     }
 
     /// The values of a multiple-instance resource, with this one in its place.
@@ -173,9 +250,15 @@ impl Client {
 
     /// A new instance starts the time in which others may join it in one Update.
     fn note_instance(&mut self, instance: Path, now: Instant) {
-        if self.tree.add_instance(instance) && self.gathering_until.is_none() {
-            self.gathering_until = Some(now + self.settings.announce_after);
+        if self.tree.add_instance(instance) {
+            self.gather(now, self.settings.announce_after);
         }
+    }
+
+    /// What changed in the list of instances waits so long for more; less if something waits already.
+    fn gather(&mut self, now: Instant, at_most: Duration) {
+        let until = now + at_most;
+        self.gathering_until = Some(self.gathering_until.map_or(until, |earlier| earlier.min(until)));
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Client, Event, Starting};
 use crate::coap::{Action, Ending, Failure, NotificationId, ObservationId, RequestId, Response};
 use crate::lwm2m::management;
 use crate::lwm2m::registration::Account;
-use crate::lwm2m::reporting::{Snapshot, Target};
+use crate::lwm2m::reporting::{Numbers, Overlay, Target, numbers};
 use crate::net::Peer;
 
 /// Answers with an observation asked for, until the endpoint has taken it up. Beyond that the oldest is forgotten.
@@ -20,24 +20,27 @@ impl Client {
     /// The next notification for this peer. To be called only while the endpoint is free for it: the representation
     /// is made now, so that all changes up to now are in it.
     pub fn poll_notification(&mut self, peer: Peer, now: Instant) -> Option<Action> {
-        let is_registered = self.account_of(peer).is_some_and(Account::is_registered);
-        if !self.link_up || self.stop_at.is_some() || !is_registered || self.is_silent(peer, now) {
+        let server = self.account_of(peer).filter(|account| account.is_registered())?.server;
+        if !self.link_up || self.stop_at.is_some() || self.is_silent(peer, now) {
             return None;
         }
         let (id, target) = self.reporting.next_due(peer, now)?;
         self.refresh_clock(now);
-        let response = management::representation(self.view(), target.path, target.format);
-        let is_readable = response.code.is_success();
-        let samples = if is_readable { self.books.carry(target.path) } else { vec![] };
-        let snapshot = Snapshot { shown: self.tree.revision(), samples };
-        let (notification, confirmable) =
-            self.reporting.sent(id, snapshot, self.settings.confirmable, now)?;
+        let view = self.view(server);
+        let mut entries = view.readable(target.path);
+        let Self { reporting, tree, books, .. } = self;
+        let overlay = match &mut entries {
+            Ok(entries) => reporting.lay_over(id, entries, |path| tree.revision_of(path), books),
+            Err(_) => Overlay::default(),
+        };
+        let response = management::representation(target.path, target.format, entries);
+        let notification = reporting.sent(id, (tree.revision(), overlay), now, books)?;
         self.stats.notifications_sent += 1;
-        if !is_readable {
+        if !response.code.is_success() {
             // Its own error ends the observation (OBS-13).
             self.end_observation(id, "nothing to read there any more");
         }
-        Some(Action::Notify { notification, observation: id, response, confirmable })
+        Some(Action::Notify { notification, observation: id, response, confirmable: true })
     }
 
     /// The server and its observations are strangers from now on.
@@ -57,20 +60,30 @@ impl Client {
         if self.starting.len() >= MAX_STARTING {
             self.starting.pop_first();
         }
-        self.starting.insert(id, Starting { target, answered: now, shown: self.tree.revision() });
+        let has_limits = target.path.resource().is_some();
+        let numbers = if has_limits { numbers(&self.tree.entries(target.path)) } else { Numbers::new() };
+        let starting = Starting { target, answered: now, shown: self.tree.revision(), numbers };
+        self.starting.insert(id, starting);
         self.respond(id, response, true);
     }
 
     pub(super) fn start_observation(&mut self, id: ObservationId, request: RequestId, now: Instant) {
-        let Some(Starting { target, answered, shown }) = self.starting.remove(&request) else { return };
+        let Some(Starting { target, answered, shown, numbers }) = self.starting.remove(&request) else {
+            return;
+        };
         let was_owed = self.end_stale_twins(target, now);
         let Some(account) = self.account_of_mut(target.peer) else { return };
-        let server = account.short_server_id;
+        let (server, instance) = (account.short_server_id, account.server);
         // The first answer is not acknowledged: samples that it showed are reported by a notification after it. So is
         // what was lost before, for then neither side can be sure of the other.
         let is_back = account.observed(target.path);
         let is_news = self.tree.changed_since(target.path, shown) || self.books.has_pending(target.path);
-        self.reporting.start(id, target, was_owed || is_back || is_news, answered);
+        let rule = self.rule(instance, target.path);
+        self.reporting.start(id, (target, rule), numbers, was_owed || is_back || is_news, answered);
+        if !rule.limits.is_none() {
+            // What came between the answer and this is judged like what comes later.
+            self.note_change(target.path);
+        }
         debug!(server, path = %target.path, "observation started");
         self.events.push_back(Event::ObservationStarted { server, path: target.path });
     }
@@ -91,6 +104,7 @@ impl Client {
 
     pub(super) fn end_observation(&mut self, id: ObservationId, why: &'static str) -> Option<Target> {
         let (target, samples) = self.reporting.end(id)?;
+        self.doubted.remove(&id);
         self.books.failed(samples);
         if let Some(server) = self.account_of(target.peer).map(|account| account.short_server_id) {
             debug!(server, path = %target.path, why, "observation ended");
@@ -116,26 +130,56 @@ impl Client {
         Some(account)
     }
 
-    /// Ordinarily a server that wants no more of it (OBS-07); but one that lost its memory says the same.
+    /// Ordinarily a server that wants no more of it (OBS-07). But after a silence it may not know us at the address that
+    /// the carrier has given us since: then it sees where we are, and is told the same again, before anything ends.
     pub(super) fn handle_rejection(&mut self, id: ObservationId, now: Instant) {
-        let Some(account) = self.lose_observation(id, Ending::Rejected.as_str(), now) else { return };
+        let Some(peer) = self.reporting.target(id).map(|target| target.peer) else { return };
+        let is_silent = self.is_silent(peer, now);
+        let Some(account) = self.account_of_mut(peer) else { return };
+        if is_silent && account.is_registered() {
+            debug!(server = account.short_server_id, "notification rejected after a silence");
+            account.doubt_address();
+            account.want_contact("notification rejected after a silence");
+            self.doubted.insert(id);
+            return;
+        }
+        self.actions.push_back(Action::ForgetObservation { observation: id });
+        let is_lost = self.lose_observation(id, Ending::Rejected.as_str(), now).is_some();
+        let has_none = self.reporting.of_peer(peer).is_empty();
+        let Some(account) = self.account_of_mut(peer).filter(|_| is_lost) else { return };
+        if has_none {
+            account.note_all_rejected();
+        }
         if account.known_at().is_none_or(|at| now >= at + REJECTION_IS_MEANT) {
             account.want_contact("notification rejected");
         }
+    }
+
+    /// The server has shown that it knows our address: what it rejected before was perhaps only that.
+    pub(super) fn tell_doubted_again(&mut self, peer: Peer) {
+        let Self { doubted, reporting, .. } = self;
+        doubted.retain(|id| {
+            let is_other = reporting.target(*id).is_some_and(|target| target.peer != peer);
+            if !is_other {
+                reporting.retry(*id);
+            }
+            is_other
+        });
     }
 
     pub(super) fn notification_delivered(&mut self, notification: NotificationId, now: Instant) {
         let Some((target, snapshot)) = self.reporting.delivered(notification, now) else { return };
         self.stats.notifications_delivered += 1;
         self.heard.insert(target.peer, now);
-        self.books.delivered(target.path, snapshot.samples, snapshot.shown);
+        let shown = snapshot.shown;
+        self.books.delivered(target.path, snapshot.into_samples(), shown);
         if let Some(account) = self.account_of_mut(target.peer) {
             account.note_acknowledgement();
         }
     }
 
     pub(super) fn notification_failed(&mut self, notification: NotificationId, why: Failure, now: Instant) {
-        let Some((target, snapshot)) = self.reporting.failed(notification, now) else { return };
+        let Some(target) = self.reporting.failed(notification, now, &mut self.books) else { return };
         self.stats.notifications_failed += 1;
         if why == Failure::TooLarge {
             // Said again with each try, which the hold makes rare.
@@ -147,7 +191,6 @@ impl Client {
         } else {
             debug!(path = %target.path, %why, "notification failed");
         }
-        self.books.failed(snapshot.samples);
         self.doubt(target.peer, why);
     }
 

@@ -1,5 +1,6 @@
 //! What passes through the client's door: settings, events, refusals and counts. Values only.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::super::downlink::Transaction;
@@ -7,6 +8,7 @@ use super::super::model::Misfit;
 use super::super::path::Path;
 use super::super::registration::Retry;
 use super::super::value::SampleId;
+use super::Location;
 use crate::net::Peer;
 
 /// What the client is to be; the values come from the configuration.
@@ -18,12 +20,20 @@ pub struct Settings {
     pub endpoint: String,
     /// The server accounts, each with its own Short Server ID and instances.
     pub servers: Vec<ServerSettings>,
+    /// A Register names the version of the enabler; without, a server takes it for 1.0 if it takes it at all.
+    pub lwm2m_parameter: bool,
+    /// Longest wait before the first Register: after a power cut a district's gateways must not all come back in one
+    /// second.
+    pub start_jitter: Duration,
+    /// Objects of the registry whose instances servers create, write and delete here; those that are behaviour are
+    /// left out.
+    pub held_objects: BTreeSet<u16>,
+    /// Where the gateway stands; object 6 is there only if this is known.
+    pub location: Option<Location>,
     /// New instances gather this long before one Update announces them.
     pub announce_after: Duration,
-    /// Notifications are Confirmable; else one a day is.
-    pub confirmable: bool,
-    /// An Update leaves this long before the lifetime ends: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
-    pub update_margin: Duration,
+    /// How long an Update with all its resends may take: MAX_TRANSMIT_WAIT of the CoAP profile (UPD-05).
+    pub update_takes: Duration,
     /// Waits between attempts to register.
     pub retry: Retry,
     /// After a longer silence the carrier may have forgotten our address: a notification waits for an Update, and
@@ -35,7 +45,7 @@ pub struct Settings {
     pub stop_within: Duration,
     /// More observations than these are answered as plain Reads.
     pub max_observations: usize,
-    /// Samples that would make more resources than these are refused.
+    /// Samples that would make more resources and instances than these together are refused.
     pub max_resources: usize,
 }
 
@@ -44,15 +54,18 @@ impl Default for Settings {
         Self {
             endpoint: String::new(),
             servers: vec![],
+            lwm2m_parameter: true,
+            start_jitter: Duration::ZERO,
+            held_objects: BTreeSet::new(),
+            location: None,
             announce_after: Duration::from_secs(30),
-            confirmable: true,
-            update_margin: Duration::from_secs(93),
+            update_takes: Duration::from_secs(93),
             retry: Retry::default(),
             nat_idle: None,
             on_stop: OnStop::Deregister,
             stop_within: Duration::from_secs(10),
-            max_observations: 1000,
-            max_resources: 20_000,
+            max_observations: 16_384,
+            max_resources: 100_000,
         }
     }
 }
@@ -112,6 +125,16 @@ pub enum Event {
         /// Short Server ID.
         server: u16,
     },
+    /// A server disabled the account, and is no longer listened to.
+    Disabled {
+        /// Short Server ID.
+        server: u16,
+    },
+    /// The time of a Disable is over, and the server is listened to again.
+    Enabled {
+        /// Short Server ID.
+        server: u16,
+    },
     /// A server observes a path from now on.
     ObservationStarted {
         /// Short Server ID.
@@ -147,18 +170,15 @@ pub enum Refusal {
     /// The registry has no such readable resource, or the path is none of a resource.
     #[error("{0} is no resource that can be read")]
     Unknown(Path),
-    /// The object answers for itself.
-    #[error("{0} belongs to an object that the gateway itself fills")]
+    /// The object answers for itself, or is held for the servers.
+    #[error("{0} belongs to an object that the gateway itself or its servers fill")]
     Native(Path),
     /// Wrong type or range.
     #[error(transparent)]
     Misfit(#[from] Misfit),
-    /// Too many resources.
-    #[error("there are {0} resources already")]
+    /// Too many resources and instances.
+    #[error("there are {0} resources and instances already")]
     Full(usize),
-    /// The list of instances would no longer fit into one Register, and no server would know any of them.
-    #[error("there is no room for one more instance: the list of all of them goes in one datagram")]
-    ListFull,
 }
 
 /// A server account as the status shows it.
@@ -172,6 +192,8 @@ pub struct ServerStatus {
     pub state: &'static str,
     /// Where we are registered.
     pub location: Option<String>,
+    /// When the last successful Register or Update was made.
+    pub updated: Option<Instant>,
     /// When the registration ends unless an Update comes before.
     pub expires: Option<Instant>,
     /// Observations that it holds.

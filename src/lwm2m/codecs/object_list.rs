@@ -62,14 +62,14 @@ impl ObjectList {
         list
     }
 
-    /// As the payload of Register and Update, in the syntax of this enabler.
-    pub fn encode(&self, enabler: Version) -> Vec<u8> {
+    /// As the payload of Register and Update.
+    pub fn encode(&self) -> Vec<u8> {
         let mut links = vec![];
         links.extend(self.root_link());
         for (object, listed) in &self.objects {
             let path = Path::object_only(*object);
             match listed.version {
-                Some(version) => links.push(self.link(path).version(version, enabler)),
+                Some(version) => links.push(self.link(path).version(version)),
                 None if listed.instances.is_empty() => links.push(self.link(path)),
                 None => {}
             }
@@ -146,27 +146,26 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    fn text(list: &ObjectList, enabler: Version) -> String {
-        String::from_utf8(list.encode(enabler)).unwrap()
+    fn text(list: &ObjectList) -> String {
+        String::from_utf8(list.encode()).unwrap()
     }
 
     #[test]
     fn instances_are_listed_and_security_never_reg_11() {
         let model = Model::builtin();
         let list = ObjectList::new(paths(&["/0/0", "/1/0", "/2", "/3/0", "/21/0"]), &model, &[]);
-        assert_eq!(text(&list, Version::V1_1), "</1/0>,</2>,</3/0>");
+        assert_eq!(text(&list), "</1/0>,</2>,</3/0>");
     }
 
     #[test]
-    fn versions_stand_before_the_instances_and_are_quoted_under_1_0_reg_12() {
+    fn versions_stand_before_the_instances_without_quotes_reg_12() {
         let instances = paths(&["/3/0", "/3303/0", "/3303/1"]);
         let list = ObjectList::new(instances.clone(), &Model::builtin(), &[Format::Tlv]);
-        assert_eq!(
-            text(&list, Version::V1_1),
-            "</>;rt=\"oma.lwm2m\";ct=11542,</3/0>,</3303>;ver=1.1,</3303/0>,</3303/1>"
-        );
+        assert_eq!(text(&list), "</>;rt=\"oma.lwm2m\";ct=11542,</3/0>,</3303>;ver=1.1,</3303/0>,</3303/1>");
         let old = ObjectList::new(instances, &Model::for_enabler(Version::V1_0), &[]);
-        assert_eq!(text(&old, Version::V1_0), "</3/0>,</3303>;ver=\"1.1\",</3303/0>,</3303/1>");
+        assert_eq!(text(&old), "</3/0>,</3303>;ver=1.1,</3303/0>,</3303/1>");
+        let quoted = ObjectList::decode(b"</3/0>,</3303>;ver=\"1.1\",</3303/0>,</3303/1>").unwrap();
+        assert_eq!(quoted, old);
     }
 
     #[test]
@@ -200,9 +199,7 @@ mod tests {
                 instance.map_or(Path::object_only(object), |instance| Path::instance_of(object, instance))
             });
             let list = ObjectList::new(paths, &Model::builtin(), &[Format::Tlv, Format::Text][..formats]);
-            for enabler in [Version::V1_0, Version::V1_1] {
-                prop_assert_eq!(ObjectList::decode(&list.encode(enabler)).unwrap(), list.clone());
-            }
+            prop_assert_eq!(ObjectList::decode(&list.encode()).unwrap(), list);
         }
     }
 }

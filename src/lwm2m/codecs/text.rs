@@ -60,7 +60,7 @@ const fn expected(value_type: ValueType) -> &'static str {
 }
 
 /// Shortest text that reads back as the same number.
-fn decimal(number: f64) -> String {
+pub(super) fn decimal(number: f64) -> String {
     let plain = number.to_string();
     if plain.len() <= MAX_PLAIN_CHARACTERS { plain } else { format!("{number:e}") }
 }
@@ -84,7 +84,8 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn object_link(text: &str) -> Option<Value> {
+/// `object:instance`, as SenML writes it, too.
+pub(super) fn object_link(text: &str) -> Option<Value> {
     let (object, instance) = text.split_once(':')?;
     Some(Value::ObjectLink(number(object)?, number(instance)?))
 }
@@ -118,8 +119,6 @@ mod tests {
         assert_eq!(text_of(&Value::Opaque(vec![0xfb, 0xef, 0xff, 1])), "++//AQ==");
         assert_eq!(text_of(&Value::Time(1_767_225_600)), "1767225600");
         assert_eq!(read(ValueType::Float, "-1.5e3"), Ok(Value::Float(-1500.0)));
-        assert_eq!(read(ValueType::String, ""), Ok(Value::String(String::new())));
-        assert_eq!(read(ValueType::Opaque, ""), Ok(Value::Opaque(vec![])));
     }
 
     #[test]
@@ -137,6 +136,28 @@ mod tests {
                 assert!(read(value_type, text).is_err(), "{value_type:?} {text:?}");
             }
         }
+    }
+
+    #[test]
+    fn base64_of_any_length_reads_txt_03() {
+        for length in 0..10 {
+            let octets = Value::Opaque((250..).take(length).map(|octet: u16| octet as u8).collect());
+            let text = text_of(&octets);
+            assert_eq!(text.len() % 4, 0);
+            assert_eq!(read(ValueType::Opaque, &text), Ok(octets));
+        }
+    }
+
+    #[test]
+    fn the_null_link_has_its_form_typ_02() {
+        assert_eq!(text_of(&Value::ObjectLink(u16::MAX, u16::MAX)), "65535:65535");
+        assert_eq!(read(ValueType::ObjectLink, "65535:65535"), Ok(Value::ObjectLink(u16::MAX, u16::MAX)));
+    }
+
+    #[test]
+    fn the_empty_text_is_a_value_wr_12() {
+        assert_eq!(read(ValueType::String, ""), Ok(Value::String(String::new())));
+        assert_eq!(read(ValueType::Opaque, ""), Ok(Value::Opaque(vec![])));
     }
 
     proptest! {

@@ -10,18 +10,27 @@ use crate::lwm2m::path::Path;
 use crate::lwm2m::value::Content;
 
 impl View<'_> {
-    /// Everything present, readable or not (DSC-02); no attributes, as none can be written.
+    /// Everything present, readable or not (DSC-02), with the attributes that the asking server wrote (DSC-08).
     pub(super) fn discover(self, path: Path) -> Result<Response, Code> {
         self.expect_present(path)?;
         if path.depth() > 3 {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
         let present = self.present(path);
-        let mut links = link::discover(path, &present, self.model, |_| vec![]);
+        let mut links = link::discover(path, &present, self.model, |at| self.shown_attributes(path, at));
         if links.is_empty() {
-            links.push(Link::to(path));
+            let attributes = self.shown_attributes(path, path);
+            let link = Link::to(path);
+            links.push(attributes.into_iter().fold(link, |link, (name, value)| link.bare(name, value)));
         }
         Ok(Response::content(Format::Link.number(), link::encode(&links)))
+    }
+
+    /// What stands on the path itself; the link of the addressed path shows what is inherited as well (DSC-07).
+    fn shown_attributes(self, addressed: Path, path: Path) -> Vec<(&'static str, f64)> {
+        let is_addressed = path == addressed;
+        let shown = if is_addressed { self.attributes.effective(path) } else { self.attributes.own(path) };
+        shown.iter().map(|(name, value)| (name.as_str(), value)).collect()
     }
 
     /// The resources at and below a path in order, with or without a value.

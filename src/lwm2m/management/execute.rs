@@ -7,7 +7,7 @@ use nom::combinator::{all_consuming, opt};
 use nom::multi::separated_list0;
 use nom::sequence::{delimited, preceded};
 
-use super::{Decision, Mode, View};
+use super::{Decision, Mode, Owner, View};
 use crate::coap::{Code, Request};
 use crate::lwm2m::codecs::Format;
 use crate::lwm2m::downlink::Operation;
@@ -23,10 +23,11 @@ impl View<'_> {
         if definition.multiple && definition.operations.is_writable() && request.content_format.is_some() {
             return self.write(path, Mode::Partial, request);
         }
-        let is_taken = if objects::is_native(object) {
-            objects::executables(object).contains(&id)
-        } else {
-            self.access_to(object, id).executable
+        let owner = self.owner(path);
+        let is_taken = match owner {
+            Owner::Native => objects::executables(object).contains(&id),
+            Owner::Held => false,
+            Owner::Mapped => self.access_to(object, id).executable,
         };
         if !definition.operations.is_executable() || !is_taken {
             return Err(Code::METHOD_NOT_ALLOWED);
@@ -35,7 +36,7 @@ impl View<'_> {
             return Err(Code::UNSUPPORTED_CONTENT_FORMAT);
         }
         let arguments = arguments(&request.payload).ok_or(Code::BAD_REQUEST)?;
-        if objects::is_native(object) {
+        if owner == Owner::Native {
             return Ok(Decision::Run(path));
         }
         Ok(Decision::Transact(vec![Operation::Execute { path, arguments: arguments.to_owned() }]))

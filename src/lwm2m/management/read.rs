@@ -9,9 +9,9 @@ use crate::lwm2m::value::{Entry, ValueType};
 /// Observe option: take up an observation (RFC 7641 §2).
 const REGISTER: u32 = 0;
 
-/// What a path shows now in this format; the answer to a Read, and the body of a notification.
-pub fn representation(view: View<'_>, path: Path, format: Format) -> Response {
-    let body = view.readable(path).and_then(|entries| {
+/// What was read at a path in this format; the answer to a Read, and the body of a notification.
+pub fn representation(path: Path, format: Format, read: Result<Vec<Entry>, Code>) -> Response {
+    let body = read.and_then(|entries| {
         // What is in the tree has a form in every multi-value format; a value that has none is our fault.
         codecs::encode(format, path, &entries).map_err(|error| match error {
             codecs::CodecError::NotOneValue { .. } | codecs::CodecError::NotOpaque(_) => Code::NOT_ACCEPTABLE,
@@ -31,9 +31,9 @@ impl View<'_> {
         if asked == Some(Ok(Format::Link)) {
             return self.discover(path).map(Decision::Answer);
         }
-        self.readable(path)?;
+        let entries = self.readable(path)?;
         let format = asked.unwrap_or_else(|| Ok(self.default_format(path)))?;
-        let response = representation(self, path, format);
+        let response = representation(path, format, Ok(entries));
         if request.observe == Some(REGISTER) && response.code.is_success() {
             return Ok(Decision::Observe { response, path, format });
         }
@@ -41,7 +41,10 @@ impl View<'_> {
     }
 
     /// The readable resources at and below a path, with their values (RD-04).
-    fn readable(self, path: Path) -> Result<Vec<Entry>, Code> {
+    ///
+    /// # Errors
+    /// There is nothing there, or it cannot be read.
+    pub fn readable(self, path: Path) -> Result<Vec<Entry>, Code> {
         if let (Some(object), Some(resource)) = (path.object(), path.resource()) {
             let operations = self.model.resource(object, resource).map(|definition| definition.operations);
             let whole = Path::resource_of(object, path.instance().unwrap_or_default(), resource);

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, Mode, View};
+use super::{Decision, Mode, Owner, View};
 use crate::coap::{Code, Request};
 use crate::lwm2m::codecs::{self, CodecError, Format};
 use crate::lwm2m::downlink::Operation;
 use crate::lwm2m::model::ResourceDef;
-use crate::lwm2m::objects::{self, server};
+use crate::lwm2m::objects;
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{Content, Entry, Value};
 
@@ -29,7 +29,7 @@ impl View<'_> {
             codecs::decode(format, path, &request.payload, self.model).map_err(|error| refusal(&error))?;
         let mut accepted = vec![];
         for entry in entries {
-            if path.depth() == 2 && !self.is_present(entry.path) {
+            if path.depth() == 2 && self.owner(path) != Owner::Held && !self.is_present(entry.path) {
                 // An optional resource that we do not have (WR-09).
                 continue;
             }
@@ -45,8 +45,12 @@ impl View<'_> {
             let content = if keeps_others { self.merged(entry.path, entry.content) } else { entry.content };
             (entry.path, content)
         });
-        if path.object().is_some_and(objects::is_native) {
-            return Ok(Decision::Set(self.native_changes(path, mode, contents.collect())));
+        let owner = self.owner(path);
+        if owner != Owner::Mapped {
+            let changes = self.changes(path, mode, contents.collect());
+            let new = changes.iter().filter_map(|(_, content)| content.as_ref());
+            let is_full = owner == Owner::Held && !self.held.has_room_for(0, new);
+            return if is_full { Err(Code::INTERNAL_SERVER_ERROR) } else { Ok(Decision::Set(changes)) };
         }
         let operations: Vec<_> = contents.map(|(path, content)| Operation::Write { path, content }).collect();
         // Nothing to do is done at once (WR-10).
@@ -54,15 +58,15 @@ impl View<'_> {
     }
 
     /// The resource takes a Write from a server (DM-09).
-    fn writable(self, resource: Path) -> Result<&'static ResourceDef, Code> {
+    pub(super) fn writable(self, resource: Path) -> Result<&'static ResourceDef, Code> {
         let (Some(object), Some(id)) = (resource.object(), resource.resource()) else {
             return Err(Code::NOT_FOUND);
         };
         let definition = self.model.resource(object, id).ok_or(Code::NOT_FOUND)?;
-        let is_taken = if objects::is_native(object) {
-            objects::is_writable(resource)
-        } else {
-            self.access_to(object, id).writable
+        let is_taken = match self.owner(resource) {
+            Owner::Native => objects::is_writable(resource),
+            Owner::Held => true,
+            Owner::Mapped => self.access_to(object, id).writable,
         };
         if definition.operations.is_writable() && is_taken {
             Ok(definition)
@@ -96,17 +100,12 @@ impl View<'_> {
         }
     }
 
-    /// A replaced native instance also loses the optional settings that the write does not name.
-    fn native_changes(
-        self,
-        path: Path,
-        mode: Mode,
-        contents: Vec<(Path, Content)>,
-    ) -> Vec<(Path, Option<Content>)> {
+    /// A replaced instance also loses the optional resources that the write does not name.
+    fn changes(self, path: Path, mode: Mode, contents: Vec<(Path, Content)>) -> Vec<(Path, Option<Content>)> {
         let mut changes: BTreeMap<Path, Option<Content>> = BTreeMap::new();
         if mode == Mode::Replace && path.depth() == 2 {
-            let writable = server::WRITABLE.iter().filter_map(|id| path.child(*id));
-            changes.extend(writable.filter(|at| self.tree.exists(*at)).map(|at| (at, None)));
+            let present = self.tree.entries(path).into_iter().map(|entry| entry.path);
+            changes.extend(present.filter(|at| self.writable(*at).is_ok()).map(|at| (at, None)));
         }
         changes.extend(contents.into_iter().map(|(path, content)| (path, Some(content))));
         changes.into_iter().collect()
@@ -114,11 +113,8 @@ impl View<'_> {
 }
 
 /// Type and range of the registry, and what a native object can really serve (DM-11, TYP-03).
-fn check(definition: &ResourceDef, entry: &Entry) -> Result<(), Code> {
-    let is_native = entry.path.object() == Some(server::ID);
-    let is_good = |value: &Value| {
-        definition.check(value).is_ok() && (!is_native || server::accepts(definition.id, value))
-    };
+pub(super) fn check(definition: &ResourceDef, entry: &Entry) -> Result<(), Code> {
+    let is_good = |value: &Value| definition.check(value).is_ok() && objects::accepts(entry.path, value);
     let good = match &entry.content {
         Content::Single(value) => is_good(value),
         Content::Multiple(values) => values.iter().all(|(_, value)| is_good(value)),
@@ -127,7 +123,7 @@ fn check(definition: &ResourceDef, entry: &Entry) -> Result<(), Code> {
 }
 
 /// The code for a payload that does not read.
-fn refusal(error: &CodecError) -> Code {
+pub(super) fn refusal(error: &CodecError) -> Code {
     match error {
         CodecError::Unknown(_) => Code::NOT_FOUND,
         CodecError::Executable(_) => Code::METHOD_NOT_ALLOWED,

@@ -36,6 +36,8 @@ pub fn facts(link: &LinkFacts) -> Vec<Fact> {
         (9, integer(cell.mnc)),
         (10, integer(cell.mcc)),
         (11, integer(signal.sinr_db.map(|sinr| sinr.round() as i16))),
+        // LTE's word for the location area is tracking area.
+        (12, integer(cell.tac)),
     ]
 }
 
@@ -67,7 +69,13 @@ mod tests {
         let link = LinkFacts {
             technology: Some("NBIoT".into()),
             signal: Signal { rsrp_dbm: Some(-97), rssi_dbm: Some(-80), ..Signal::default() },
-            cell: Cell { cell_id: Some(0x1a2_b3c4), mcc: Some(262), mnc: Some(1), ..Cell::default() },
+            cell: Cell {
+                cell_id: Some(0x1a2_b3c4),
+                tac: Some(0x1234),
+                mcc: Some(262),
+                mnc: Some(1),
+                ..Cell::default()
+            },
             address: Some("10.1.2.3".parse().unwrap()),
             apn: Some("iot".into()),
             ..LinkFacts::default()
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(of(4), Some(Content::Multiple(vec![(0, Value::String("10.1.2.3".into()))])));
         assert_eq!(of(8), Some(Content::Single(Value::Integer(0x1a2_b3c4))));
         assert_eq!(of(10), Some(Content::Single(Value::Integer(262))));
+        assert_eq!(of(12), Some(Content::Single(Value::Integer(0x1234))));
     }
 
     #[test]

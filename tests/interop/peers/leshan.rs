@@ -21,12 +21,19 @@ pub struct Leshan {
 impl Leshan {
     /// Starts a server with the project's own object registry.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Leshan::start`], with settings of its CoAP stack (`COAP.MAX_RESOURCE_BODY_SIZE=65536`).
+    pub fn start_with(settings: &[&str]) -> Self {
         let jar =
             std::env::var("LESHAN_JAR").expect("LESHAN_JAR names the server's jar; scripts/test sets it");
         let registry = Path::new(env!("CARGO_MANIFEST_DIR")).join("registry");
         let mut java = Command::new("java");
         // Small and quick to start; the compiler's last effort does not pay in a few seconds.
-        java.args(["-Xmx48m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", &jar]).arg(registry);
+        java.args(["-Xmx48m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", &jar])
+            .arg(registry)
+            .args(settings);
         let process = Process::start("leshan", &mut java);
         let ready = process.wait_for("ready", 0, PATIENCE, |line| event(line, "ready"));
         let uri = ready["coap"].as_str().expect("ready tells the URI").to_owned();
@@ -54,8 +61,24 @@ impl Leshan {
         self.process.wait_for(name, mark, 2 * ANSWER, |line| event(line, name).filter(&fits))
     }
 
+    /// Whether it tells of nothing for so long.
+    pub fn is_silent(&self, time: Duration) -> bool {
+        self.process.hear(self.mark(), time, parse).is_none()
+    }
+
+    /// Whether such an event comes.
+    pub fn hears(&self, name: &str, mark: usize, fits: impl Fn(&Value) -> bool) -> bool {
+        self.process.hear(mark, PATIENCE, |line| event(line, name).filter(&fits)).is_some()
+    }
+
     /// Sends a request to the client `ep` and waits for the answer: `read`, `observe`, `write`, … with more fields.
     pub fn ask(&mut self, command: &str, ep: &str, path: &str, more: Value) -> Value {
+        let asked = self.begin(command, ep, path, more);
+        self.answer_to(&asked)
+    }
+
+    /// As [`Leshan::ask`], but does not wait: [`Leshan::answer_to`] does.
+    pub fn begin(&mut self, command: &str, ep: &str, path: &str, more: Value) -> Asked {
         self.last_id += 1;
         let limit_ms = u64::try_from(ANSWER.as_millis()).expect("a short time");
         let mut line =
@@ -63,11 +86,25 @@ impl Leshan {
         if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
             line.extend(more);
         }
+        let asked = Asked { id: self.last_id, command: command.to_owned(), mark: self.mark() };
         self.process.tell(&line.to_string());
-        let id = Value::from(self.last_id);
-        self.process
-            .wait_for(command, 0, ANSWER + PATIENCE, |line| parse(line).filter(|line| line["id"] == id))
+        asked
     }
+
+    /// Waits for the answer to a request.
+    pub fn answer_to(&self, asked: &Asked) -> Value {
+        let id = Value::from(asked.id);
+        self.process.wait_for(&asked.command, asked.mark, ANSWER + PATIENCE, |line| {
+            parse(line).filter(|line| line["id"] == id)
+        })
+    }
+}
+
+/// A request whose answer is to come.
+pub struct Asked {
+    id: u64,
+    command: String,
+    mark: usize,
 }
 
 /// Values of an answer or a notification under this path.

@@ -4,5 +4,7 @@ pub mod leshan;
 pub mod mosquitto;
 pub mod nbgate;
 pub mod process;
+pub mod relay;
+pub mod scripted;
 pub mod socat;
 pub mod tshark;

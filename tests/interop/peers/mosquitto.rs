@@ -41,10 +41,26 @@ impl Mosquitto {
         self.process.wait_for_text(&format!("Sending SUBACK to {client_id}"));
     }
 
+    /// Stops it as it is: connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal("CONT");
+    }
+
     /// Publishes with QoS 1 and waits for the broker's acknowledgement.
     pub fn publish(&self, topic: &str, payload: &str) {
         let mut command = self.client("mosquitto_pub");
         Process::start("mosquitto_pub", command.args(["-q", "1", "-t", topic, "-m", payload])).finish();
+    }
+
+    /// Publishes a retained message: who subscribes later has it, too.
+    pub fn retain(&self, topic: &str, payload: &str) {
+        let mut command = self.client("mosquitto_pub");
+        Process::start("mosquitto_pub", command.args(["-r", "-q", "1", "-t", topic, "-m", payload])).finish();
     }
 
     /// Subscribes as `client_id` and waits until the subscription stands.
@@ -73,6 +89,22 @@ impl Subscriber {
     pub fn message_on(&self, topic: &str) -> String {
         let prefix = format!("{topic} ");
         self.process.wait_for(topic, 0, PATIENCE, |line| line.strip_prefix(&prefix).map(str::to_owned))
+    }
+
+    /// All messages from line `mark` on that came before the one that reads `end`, each as topic, blank, payload.
+    pub fn messages_until(&self, mark: usize, end: &str) -> Vec<String> {
+        self.process.wait_for(end, mark, PATIENCE, |line| (line == end).then_some(()));
+        self.process.lines_since(mark).into_iter().take_while(|line| line != end).collect()
+    }
+
+    /// How much has come so far; see [`Subscriber::hears`].
+    pub fn mark(&self) -> usize {
+        self.process.mark()
+    }
+
+    /// Whether this message (`TOPIC PAYLOAD`) comes, from `mark` on.
+    pub fn hears(&self, message: &str, mark: usize) -> bool {
+        self.process.hear(mark, PATIENCE, |line| (line == message).then_some(())).is_some()
     }
 }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::process::Process;
+use super::process::{PATIENCE, Process};
 use super::socat::{PortPair, text};
 
 /// MQTT client id of the gateway in these tests.
 pub const CLIENT_ID: &str = "nbgate-interop";
 
 /// A cell close by: the server must not lose patience, or it asks twice and the capture shows it.
-const QUICK: [&str; 4] = ["--rtt", "100ms", "--attach-delay", "500ms"];
+const QUICK: &str = "100ms";
 
 /// A running `nbgate run`.
 pub struct Gateway {
@@ -35,11 +35,32 @@ impl Gateway {
         Self { process, _folder: folder }
     }
 
+    /// Waits until it logs this; fails at once if it ends.
+    pub fn wait_for_text(&self, text: &str) {
+        self.process.wait_for_text(text);
+    }
+
     /// Asks it to end as a service manager does; it must end well within `limit`.
     pub fn stop(self, limit: Duration) {
+        self.terminate();
+        self.wait_for_end(limit);
+    }
+
+    /// Asks it to end as a service manager does.
+    pub fn terminate(&self) {
         self.process.signal("TERM");
+    }
+
+    /// It was asked to end, and must end well within `limit`.
+    pub fn wait_for_end(&self, limit: Duration) {
         let status = self.process.wait_for_end(limit);
         assert!(status.success(), "after SIGTERM the gateway ended with {status}");
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(self) {
+        self.process.signal("KILL");
+        self.process.wait_for_end(PATIENCE);
     }
 }
 
@@ -54,23 +75,28 @@ pub struct VirtualModem {
 impl VirtualModem {
     /// A modem on a pseudo-terminal of its own.
     pub fn on_pty() -> Self {
+        Self::with_round_trip(QUICK)
+    }
+
+    /// A modem on a pseudo-terminal of its own, in a cell with this round trip.
+    pub fn with_round_trip(round_trip: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the modem's port");
         let port = folder.path().join("modem");
-        let process = Self::start("--link", &port);
+        let process = Self::start("--link", &port, round_trip);
         Self { _process: process, port, _folder: Some(folder), _pair: None }
     }
 
     /// A modem that opens one end of a socat pair, as it would open a null-modem cable.
     pub fn on_socat_pair() -> Self {
         let pair = PortPair::start();
-        let process = Self::start("--port", &pair.modem());
+        let process = Self::start("--port", &pair.modem(), QUICK);
         Self { _process: process, port: pair.host(), _folder: None, _pair: Some(pair) }
     }
 
     /// It tells its port when that is open.
-    fn start(option: &str, at: &Path) -> Process {
+    fn start(option: &str, at: &Path, round_trip: &str) -> Process {
         let mut modem = nbgate();
-        modem.args(["lab", "modem", option, text(at)]).args(QUICK);
+        modem.args(["lab", "modem", option, text(at), "--rtt", round_trip, "--attach-delay", "500ms"]);
         let process = Process::start("nbgate lab modem", &mut modem);
         process.wait_for_text(text(at));
         process

@@ -9,7 +9,10 @@ use std::time::Duration;
 /// How long a program may take to be ready, or to end when it was told to.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running program. Dropping it kills it.
+/// How long a program that is no longer needed may take to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A running program. Dropping it ends it.
 pub struct Process {
     name: String,
     id: u32,
@@ -58,6 +61,11 @@ impl Process {
     /// How many lines there are so far: what comes later has this index or a higher one.
     pub fn mark(&self) -> usize {
         self.story.told().lines.len()
+    }
+
+    /// The lines from `mark` on, as far as there are any.
+    pub fn lines_since(&self, mark: usize) -> Vec<String> {
+        self.story.told().lines.iter().skip(mark).cloned().collect()
     }
 
     /// The first line from `mark` on for which `take` gives something; fails the test if there is none in time.
@@ -119,13 +127,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.story.told().ended.is_none() {
-            // Already gone is as good.
-            let _ = Command::new("kill")
-                .args(["-s", "KILL", &self.id.to_string()])
-                .stderr(Stdio::null())
-                .status();
-            drop(self.story.wait(PATIENCE, |told| told.ended.is_some()));
+        // TERM first: tshark takes its dumpcap with it then, and would leave it behind otherwise.
+        for (name, patience) in [("TERM", GRACE), ("KILL", PATIENCE)] {
+            if self.story.told().ended.is_none() {
+                // Already gone is as good.
+                let _ = Command::new("kill")
+                    .args(["-s", name, &self.id.to_string()])
+                    .stderr(Stdio::null())
+                    .status();
+                drop(self.story.wait(patience, |told| told.ended.is_some()));
+            }
         }
         if thread::panicking() {
             // Under the test's own message, what each of its programs last said.

@@ -23,6 +23,16 @@ pub struct Capture {
     probe: UdpSocket,
 }
 
+/// A packet that tshark finds fault with.
+#[derive(Debug)]
+pub struct Fault {
+    /// It went to the port that was captured, so a client sent it.
+    pub is_of_client: bool,
+    /// Number of the frame, what is wrong, and the payload.
+    #[expect(dead_code, reason = "only shown")]
+    pub what: String,
+}
+
 /// A finished capture.
 pub struct Captured {
     folder: TempDir,
@@ -81,6 +91,14 @@ impl Captured {
             tshark.args(["-e", field]);
         }
         lines(tshark)
+    }
+
+    /// What is malformed or worth a warning.
+    pub fn faults(&self) -> Vec<Fault> {
+        let fields = ["udp.dstport", "frame.number", "coap.code", "_ws.expert", "udp.payload"];
+        let faults = self.packets("_ws.malformed || _ws.expert.severity >= warning", &fields);
+        let port = format!("{}|", self.port);
+        faults.into_iter().map(|what| Fault { is_of_client: what.starts_with(&port), what }).collect()
     }
 
     /// Without the probes.

@@ -167,6 +167,10 @@ impl World {
             Event::Failed { exchange, .. } => *self.failed.entry(exchange.0).or_default() += 1,
             Event::ObservationStarted { id, .. } => self.observation = Some(id),
             Event::ObservationEnded { .. } => self.observation = None,
+            Event::ObservationRejected { id } => {
+                self.observation = None;
+                self.sides[side].handle_action(Action::ForgetObservation { observation: id }, self.now);
+            }
             Event::NotificationDelivered { notification }
             | Event::NotificationFailed { notification, .. } => {
                 *self.notifications.get_mut(&notification.0).unwrap() += 1;

@@ -10,6 +10,10 @@ fn failed(number: u64, why: Failure) -> Option<Event> {
     Some(Event::NotificationFailed { notification: NotificationId(number), why })
 }
 
+fn rejected(id: ObservationId) -> Option<Event> {
+    Some(Event::ObservationRejected { id })
+}
+
 fn ended(id: ObservationId, why: Ending) -> Option<Event> {
     Some(Event::ObservationEnded { id, why })
 }
@@ -100,7 +104,7 @@ fn a_get_with_observe_1_cancels_and_is_a_read() {
 }
 
 #[test]
-fn rst_to_a_confirmable_notification_ends_that_observation_alone() {
+fn rst_to_a_confirmable_notification_rejects_that_observation_alone_and_the_owner_ends_it() {
     // OBS-07
     let mut bench = Bench::lan();
     let first = bench.observed(1, 0xa1);
@@ -109,13 +113,16 @@ fn rst_to_a_confirmable_notification_ends_that_observation_alone() {
     let mid = bench.send_message().mid;
     bench.receive_empty(Kind::Reset, mid);
     assert_eq!(bench.event(), failed(1, Failure::Rejected));
-    assert_eq!(bench.event(), ended(first, Ending::Rejected));
+    assert_eq!(bench.event(), rejected(first));
+    bench.notify(3, first, true);
+    assert_eq!(bench.send_message().token.as_slice(), [0xa1], "it stands until the owner ends it");
+    bench.endpoint.handle_action(Action::ForgetObservation { observation: first }, bench.now);
     bench.notify(2, second, true);
     assert_eq!(bench.send_message().token.as_slice(), [0xa2]);
 }
 
 #[test]
-fn rst_to_a_recent_non_confirmable_notification_ends_the_observation() {
+fn rst_to_a_recent_non_confirmable_notification_rejects_the_observation() {
     // OBS-07
     let mut bench = Bench::lan();
     let observation = bench.observed(1, 0xa1);
@@ -126,7 +133,7 @@ fn rst_to_a_recent_non_confirmable_notification_ends_the_observation() {
     bench.send();
     bench.receive_empty(Kind::Reset, message.mid);
     assert_eq!(bench.event(), delivered(2));
-    assert_eq!(bench.event(), ended(observation, Ending::Rejected));
+    assert_eq!(bench.event(), rejected(observation));
 }
 
 #[test]
@@ -183,7 +190,7 @@ fn a_confirmable_notification_without_ack_fails_and_the_observation_stays() {
     assert_eq!(bench.event(), failed(1, Failure::TimedOut));
     assert_eq!(bench.event(), None);
     bench.receive_empty(Kind::Reset, mid);
-    assert_eq!(bench.event(), ended(observation, Ending::Rejected));
+    assert_eq!(bench.event(), rejected(observation));
 }
 
 #[test]

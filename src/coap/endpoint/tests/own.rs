@@ -275,7 +275,7 @@ fn an_abandoned_request_is_not_sent_again_and_its_separate_response_meets_rst() 
 #[test]
 fn too_much_and_too_large_fail_at_once() {
     let mut bench = Bench::lan();
-    bench.request(1, Request { payload: vec![0; 2000], ..read() });
+    bench.request(1, Request { payload: vec![0; 1024 * 1024 + 1], ..read() });
     assert_eq!(bench.event(), failed(1, Failure::TooLarge));
     for number in 0..64 {
         bench.request(number, read());

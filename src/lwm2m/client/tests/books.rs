@@ -222,7 +222,7 @@ impl Run {
                 bench.client.handle_event(CoapEvent::NotificationFailed { notification, why }, bench.now);
                 if why == Failure::Rejected {
                     bench.observations.remove(&observation);
-                    let ended = CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected };
+                    let ended = CoapEvent::ObservationRejected { id: observation };
                     bench.client.handle_event(ended, bench.now);
                 }
             }

@@ -20,9 +20,8 @@ fn observed() -> (Bench, ObservationId) {
 /// The server rejects the oldest open notification.
 fn reject(bench: &mut Bench) {
     let Notified { notification, observation, .. } = bench.notified.remove(0);
-    bench.observations.remove(&observation);
     let failed = CoapEvent::NotificationFailed { notification, why: Failure::Rejected };
-    let ended = CoapEvent::ObservationEnded { id: observation, why: Ending::Rejected };
+    let ended = CoapEvent::ObservationRejected { id: observation };
     bench.client.handle_event(failed, bench.now);
     bench.client.handle_event(ended, bench.now);
     bench.drain();
@@ -93,6 +92,102 @@ fn the_first_update_goes_at_once_if_the_server_may_have_forgotten_us() {
     bench.now += REJECTION_IS_MEANT;
     reject(&mut bench);
     assert_eq!(bench.asked.len(), 1);
+}
+
+/// Samples in a notification whose resend comes after the NAT has forgotten us, and is rejected.
+fn rejected_after_a_silence() -> (Bench, ObservationId) {
+    let (mut bench, id) = observed();
+    bench.advance(seconds(100));
+    bench.set(TEMPERATURE, 2.0, 1);
+    assert_eq!(bench.notified.len(), 1);
+    bench.advance(seconds(30));
+    reject(&mut bench);
+    (bench, id)
+}
+
+#[test]
+fn a_rejection_after_a_silence_ends_nothing_before_an_update_obs_07_reg_29() {
+    let (mut bench, id) = rejected_after_a_silence();
+    assert!(bench.observations.contains_key(&id));
+    let update = bench.answer(Response::new(Code::CHANGED));
+    assert_eq!(update.path.join("/"), "rd/203.0.113.1");
+    // The server knows us now, and takes the very same observation.
+    assert_eq!(bench.notified.iter().map(|note| note.observation).collect::<Vec<_>>(), [id]);
+    bench.acknowledge();
+    assert_eq!(bench.entries(), ["reported [1]"]);
+    assert_eq!(updates(&mut bench), 0);
+}
+
+#[test]
+fn a_request_of_the_server_shows_as_well_that_it_knows_us_again() {
+    let (mut bench, id) = rejected_after_a_silence();
+    assert_eq!(bench.asked.len(), 1);
+    bench.get("/3/0/16");
+    assert_eq!(bench.notified.iter().map(|note| note.observation).collect::<Vec<_>>(), [id]);
+}
+
+#[test]
+fn a_rejection_after_a_silence_that_ends_in_a_register_ends_all_observations_reg_18_reg_29() {
+    let (mut bench, _) = rejected_after_a_silence();
+    bench.answer(Response::new(Code::NOT_FOUND));
+    assert!(bench.observations.is_empty());
+    assert_eq!(bench.grant().path.join("/"), "rd");
+    bench.observe("/3303");
+    bench.acknowledge();
+    assert_eq!(bench.entries(), ["reported [1]"]);
+}
+
+#[test]
+fn all_rejected_again_after_the_update_means_another_address_and_leads_to_a_register_reg_29() {
+    let (mut bench, id) = rejected_after_a_silence();
+    bench.answer(Response::new(Code::CHANGED));
+    let since = bench.now;
+    reject(&mut bench);
+    assert!(!bench.observations.contains_key(&id), "now it is meant");
+    assert!(bench.asked.is_empty(), "the server may yet observe by itself");
+    assert_eq!(bench.advance_to_next_deadline(), "update for observations that are missing");
+    assert!(bench.now - since < seconds(120), "the mapping still lives");
+    assert_eq!(bench.grant().path.join("/"), "rd");
+    bench.observe("/3303");
+    bench.acknowledge();
+    assert_eq!(bench.entries(), ["reported [1]"]);
+    assert_eq!(updates(&mut bench), 0);
+}
+
+#[test]
+fn a_server_that_observes_again_at_the_new_address_is_spared_the_register() {
+    let (mut bench, _) = rejected_after_a_silence();
+    bench.answer(Response::new(Code::CHANGED));
+    reject(&mut bench);
+    bench.observe("/3303");
+    bench.acknowledge();
+    assert_eq!(updates(&mut bench), 0);
+}
+
+#[test]
+fn a_server_that_acknowledges_others_means_its_rejection_obs_07() {
+    let (mut bench, _) = observed();
+    bench.client.set_mapped(path("/3303/0/5601"), Value::Float(1.0), None, bench.now).unwrap();
+    let other = bench.observe("/3303/0/5601");
+    bench.acknowledge();
+    bench.advance(seconds(500));
+    bench.client.set_mapped(path("/3303/0/5601"), Value::Float(0.5), None, bench.now).unwrap();
+    bench.drain();
+    bench.answer(Response::new(Code::CHANGED));
+    // One of both is rejected after the silence, the other acknowledged.
+    let is_other = bench.notified[0].observation == other;
+    if is_other {
+        drop(bench.acknowledge())
+    } else {
+        reject(&mut bench)
+    }
+    if is_other {
+        reject(&mut bench)
+    } else {
+        drop(bench.acknowledge())
+    }
+    bench.advance_to_next_deadline();
+    assert_eq!(bench.asked[0].request.path.join("/"), "rd/203.0.113.1", "an Update, no Register");
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! The client against a server and an endpoint that are a few lines each, under a clock that the test moves.
 
+mod attributes;
 mod books;
+mod disabled;
+mod held;
+mod limits;
 mod lost;
 mod management;
+mod objects;
 mod registration;
 mod reporting;
 
@@ -285,6 +290,23 @@ impl Bench {
 fn request(method: Method, path: &str) -> CoapRequest {
     let segments = path.trim_start_matches('/').split('/').map(str::to_owned).collect();
     CoapRequest::new(method, segments)
+}
+
+fn read(path: &str, accept: u16) -> CoapRequest {
+    CoapRequest { accept: Some(accept), ..request(Method::Get, path) }
+}
+
+fn with_body(method: Method, path: &str, format: u16, payload: impl Into<Vec<u8>>) -> CoapRequest {
+    CoapRequest { content_format: Some(format), payload: payload.into(), ..request(method, path) }
+}
+
+fn put(path: &str, text: &str) -> CoapRequest {
+    with_body(Method::Put, path, 0, text)
+}
+
+fn write_attributes(path: &str, query: &str) -> CoapRequest {
+    let query = query.split('&').map(str::to_owned).collect();
+    CoapRequest { query, ..request(Method::Put, path) }
 }
 
 fn text(response: &Response) -> String {

@@ -19,19 +19,82 @@ fn register_says_who_we_are_and_lists_the_instances_reg_01_reg_03_reg_05_reg_11_
     assert_eq!((request.method, request.path.join("/")), (Method::Post, "rd".into()));
     assert_eq!(request.content_format, Some(40));
     assert_eq!(query(&request), "lwm2m=1.1&ep=urn:imei:1&lt=86400&b=U");
-    assert_eq!(payload(&request), "</1/0>,</3/0>,</4/0>,</3303>;ver=1.1,</3303/0>");
+    assert_eq!(payload(&request), "</1/0>,</3/0>,</4/0>,</7/0>,</3303>;ver=1.1,</3303/0>");
     let location = "/rd/203.0.113.1".to_owned();
     assert_eq!(bench.events, [Event::Registered { server: 1, location }]);
 }
 
 #[test]
-fn version_1_0_quotes_ver_reg_12() {
+fn version_1_0_has_ver_without_quotes_too_reg_12() {
     let mut bench = Bench::new(settings(1), Version::V1_0);
     bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
     bench.link_up();
     let request = bench.grant();
     assert!(query(&request).starts_with("lwm2m=1.0&"));
-    assert!(payload(&request).ends_with("</3303>;ver=\"1.1\",</3303/0>"));
+    assert!(payload(&request).ends_with("</3303>;ver=1.1,</3303/0>"));
+}
+
+#[test]
+fn a_register_names_the_one_binding_that_we_have_and_no_more_reg_04_reg_06_reg_07_reg_08_reg_10() {
+    for version in [Version::V1_0, Version::V1_1] {
+        let mut bench = Bench::new(settings(1), version);
+        bench.link_up();
+        let mut names: Vec<_> = bench.grant().query;
+        // REG-09: the order means nothing.
+        names.sort();
+        assert_eq!(names, ["b=U", "ep=urn:imei:1", "lt=86400", &format!("lwm2m={version}")]);
+        let binding = if version == Version::V1_0 { "/1/0/7" } else { "/3/0/16" };
+        assert_eq!(text(&bench.get(binding)), "U", "{version}");
+    }
+}
+
+#[test]
+fn the_version_may_be_left_out_reg_03() {
+    let settings = Settings { lwm2m_parameter: false, ..settings(1) };
+    let mut bench = Bench::new(Settings { endpoint: "866;262".into(), ..settings }, Version::V1_0);
+    bench.link_up();
+    assert_eq!(query(&bench.grant()), "ep=866;262&lt=86400&b=U");
+}
+
+#[test]
+fn the_first_register_after_the_start_waits_by_chance_and_no_later_one_does() {
+    let jitter = seconds(60);
+    let waited = (0..50).map(|seed| {
+        let settings = Settings { start_jitter: jitter, ..settings(2) };
+        let mut bench = Bench::new(settings, Version::V1_1);
+        bench.client =
+            Client::new(bench.client.settings.clone(), bench.client.model.clone(), Seed::new(seed));
+        // However long the modem takes: a district's modems come back together.
+        bench.advance(seconds(100));
+        let up = bench.now;
+        bench.link_up();
+        assert!(bench.asked.is_empty());
+        assert_eq!(bench.advance_to_next_deadline(), "first registration");
+        assert_eq!(bench.asked.len(), 2, "all servers");
+        let waited = bench.now - up;
+        bench.grant_all();
+        // Another address later on is not a start.
+        bench.client.handle_link(false, false, bench.now);
+        bench.client.handle_link(true, true, bench.now);
+        bench.drain();
+        assert_eq!(bench.asked.len(), 2);
+        waited
+    });
+    let waited: BTreeSet<_> = waited.collect();
+    assert!(waited.len() > 45 && waited.iter().all(|time| *time < jitter));
+    assert!(waited.first().unwrap() < &seconds(10) && waited.last().unwrap() > &seconds(50), "{waited:?}");
+}
+
+#[test]
+fn a_link_that_goes_during_the_first_wait_does_not_lengthen_it() {
+    let settings = Settings { start_jitter: seconds(60), ..settings(1) };
+    let mut bench = Bench::new(settings, Version::V1_1);
+    bench.link_up();
+    bench.client.handle_link(false, false, bench.now);
+    assert_eq!(bench.client.poll_timeout().map(|deadline| deadline.why), Some("first registration"));
+    bench.advance(seconds(60));
+    bench.link_up();
+    assert_eq!(bench.asked.len(), 1);
 }
 
 #[test]
@@ -63,9 +126,9 @@ fn nothing_leaves_before_the_link_is_up_and_the_address_is_known() {
 fn whole_location_is_used_for_update_and_deregister_reg_16_upd_01_der_01() {
     let mut bench = Bench::new(settings(1), Version::V1_1);
     bench.link_up();
-    let location_path: Vec<_> = ["x", "rd", "a", "b"].map(str::to_owned).into();
+    let location_path: Vec<_> = ["x", "rd", "", "a/b", "%2F?é", &"y".repeat(255)].map(str::to_owned).into();
     bench.answer(Response { location_path: location_path.clone(), ..Response::new(Code::CREATED) });
-    bench.advance(seconds(86_400 - 94));
+    bench.advance(seconds(86_400 * 9 / 10 - 1));
     assert!(bench.asked.is_empty());
     assert_eq!(bench.advance_to_next_deadline(), "registration update");
     let update = bench.answer(Response::new(Code::CHANGED));
@@ -144,6 +207,39 @@ fn forbidden_client_waits_longest_rty_05() {
 }
 
 #[test]
+fn refusals_of_a_register_are_failures_and_the_version_stays_reg_17() {
+    for code in [Code::BAD_REQUEST, Code::FORBIDDEN, Code::new(4, 12)] {
+        let mut bench = Bench::new(settings(1), Version::V1_1);
+        bench.link_up();
+        bench.answer(Response::new(code));
+        assert!(bench.asked.is_empty(), "{code}");
+        bench.advance_to_next_deadline();
+        assert!(query(&bench.asked[0].request).starts_with("lwm2m=1.1&"), "{code}");
+    }
+}
+
+#[test]
+fn the_times_of_the_last_success_and_of_the_end_are_known_reg_27() {
+    let mut settings = settings(2);
+    settings.servers[1].lifetime = seconds(600);
+    let mut bench = Bench::new(settings, Version::V1_1);
+    let times = |bench: &Bench| -> Vec<_> {
+        bench.client.servers().map(|server| (server.updated, server.expires)).collect()
+    };
+    bench.link_up();
+    assert_eq!(times(&bench), [(None, None), (None, None)]);
+    let made = bench.now;
+    bench.advance(seconds(20));
+    bench.grant_all();
+    let day = made + seconds(86_400);
+    assert_eq!(times(&bench), [(Some(made), Some(day)), (Some(made), Some(made + seconds(600)))]);
+    bench.advance_to_next_deadline();
+    let updated = bench.now;
+    bench.answer(Response::new(Code::CHANGED));
+    assert_eq!(times(&bench), [(Some(made), Some(day)), (Some(updated), Some(updated + seconds(600)))]);
+}
+
+#[test]
 fn link_that_comes_back_ends_the_wait_after_silence() {
     let mut bench = Bench::new(settings(1), Version::V1_1);
     bench.link_up();
@@ -214,7 +310,7 @@ fn new_instances_gather_for_one_update_with_the_whole_list_upd_02_upd_08() {
     assert_eq!(bench.asked.len(), 1);
     let update = bench.answer(Response::new(Code::CHANGED));
     assert!(update.query.is_empty() && update.content_format == Some(40));
-    assert!(payload(&update).starts_with("</1/0>,</3/0>,</4/0>,</3303>;ver=1.1,</3303/0>,</3303/1>"));
+    assert!(payload(&update).starts_with("</1/0>,</3/0>,</4/0>,</7/0>,</3303>;ver=1.1,</3303/0>,</3303/1>"));
     // Nothing further: a new value of a known instance is no change of the list.
     bench.set(TEMPERATURE, 2.0, 9);
     bench.advance(seconds(600));
@@ -266,7 +362,7 @@ fn lifetime_written_goes_out_as_update_after_the_answer_upd_03_wr_16() {
     assert!(update.payload.is_empty());
     let updated = bench.now;
     bench.advance_to_next_deadline();
-    assert_eq!(bench.now - updated, seconds(300 - 93));
+    assert_eq!(bench.now - updated, seconds(300 - 93), "time for all resends");
 }
 
 #[test]

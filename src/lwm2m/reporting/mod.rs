@@ -10,28 +10,35 @@
 //!                            waiting ◄── delivered but changed meanwhile, or failed ───────┘
 //! ```
 //!
-//! The representation is made when the notification leaves, so changes while waiting are merged into it (OBS-15).
-//! Its making and the books of samples are the client's business.
+//! The representation is made when the notification leaves, so changes while waiting are merged into it (OBS-15). Where
+//! the server has set limits, only what `watch` finds to cross them is a change. The making of representations is the
+//! client's business.
+//!
+//! Every notification is Confirmable (NTF-15, NTF-16): what was not acknowledged is not reported.
+
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::attributes::Periods;
+use super::attributes::{Limits, Periods};
+use super::books::Books;
 use super::codecs::Format;
 use super::path::Path;
 use super::tree::Revision;
-use super::value::SampleId;
+use super::value::{Entry, SampleId};
 use crate::clock::Deadline;
 use crate::coap::{NotificationId, ObservationId};
 use crate::net::Peer;
 use crate::seed::{Rng, Seed};
+use watch::{Taken, Watch};
+
+pub use watch::{Change, Numbers, Overlay, numbers};
 
 /// After a failed notification the next try waits this long, doubled with each failure in a row.
 const FIRST_HOLD: Duration = Duration::from_secs(30);
 /// Longest wait after failures.
 const LONGEST_HOLD: Duration = Duration::from_secs(3600);
-/// One notification in this time is Confirmable, so that a dead observer is found (NTF-16, RFC 7641 §4.5).
-const CONFIRMABLE_AT_LEAST_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a server observes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +51,32 @@ pub struct Target {
     pub format: Format,
 }
 
+/// When a server wants to hear of a path, by the attributes and defaults in force.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Rule {
+    /// Least and longest time between notifications.
+    pub periods: Periods,
+    /// What counts as a change of a number.
+    pub limits: Limits,
+}
+
 /// What a notification under way shows and carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// It shows the tree as of this change.
     pub shown: Revision,
     /// It carries these samples.
     pub samples: Vec<SampleId>,
+    /// It takes these crossings with it.
+    taken: Taken,
+}
+
+impl Snapshot {
+    /// Every sample that it tells of.
+    pub fn into_samples(mut self) -> Vec<SampleId> {
+        self.samples.extend(self.taken.samples());
+        self.samples
+    }
 }
 
 /// All observations.
@@ -66,22 +92,25 @@ pub struct Reporting {
     waiting: BTreeSet<(Instant, ObservationId)>,
     /// Due since the time given, until the endpoint is free for the peer: the longest due first.
     ready: BTreeMap<Peer, BTreeSet<(Instant, ObservationId)>>,
-    periods: BTreeMap<Peer, Periods>,
+    by_peer: BTreeMap<Peer, BTreeSet<ObservationId>>,
     last_notification: u64,
+    /// The latest moment that was told; it dates what changes then.
+    now: Option<Instant>,
     chance: Rng,
 }
 
 #[derive(Debug)]
 struct Observation {
     target: Target,
+    rule: Rule,
+    watch: Watch,
     /// When the last notification left, or the first answer.
     last: Instant,
     /// When the observer last showed that it knows of the observation: by the request, or by an acknowledgement.
     confirmed: Instant,
-    last_confirmable: Instant,
     /// The observer has acknowledged the tree as of this change.
     acknowledged: Revision,
-    /// There is something to tell.
+    /// There is something to tell, whatever the limits.
     changed: bool,
     /// Notifications that failed in a row.
     failures: u32,
@@ -100,22 +129,31 @@ impl Reporting {
             under_way: BTreeMap::new(),
             waiting: BTreeSet::new(),
             ready: BTreeMap::new(),
-            periods: BTreeMap::new(),
+            by_peer: BTreeMap::new(),
             last_notification: 0,
+            now: None,
             chance: seed.child("reporting").rng(),
         }
     }
 
-    /// An observation starts, its first answer was given at `answered`; `owed`: that answer left something to tell.
-    pub fn start(&mut self, id: ObservationId, target: Target, owed: bool, answered: Instant) {
-        self.end(id);
+    /// An observation starts. Its first answer was given at `answered` and showed `numbers`; `owed`: it left something
+    /// to tell, which limits may keep back.
+    pub fn start(
+        &mut self,
+        id: ObservationId,
+        (target, rule): (Target, Rule),
+        numbers: Numbers,
+        owed: bool,
+        answered: Instant,
+    ) {
         let observation = Observation {
             target,
+            rule,
+            watch: Watch::new(numbers),
             last: answered,
             confirmed: answered,
-            last_confirmable: answered,
             acknowledged: Revision::default(),
-            changed: owed,
+            changed: owed && rule.limits.is_none(),
             failures: 0,
             hold_until: None,
             under_way: None,
@@ -123,6 +161,7 @@ impl Reporting {
         };
         self.observations.insert(id, observation);
         self.by_path.insert((target.path, id));
+        self.by_peer.entry(target.peer).or_default().insert(id);
         self.schedule(id);
     }
 
@@ -131,17 +170,34 @@ impl Reporting {
         self.unschedule(id);
         let observation = self.observations.remove(&id)?;
         self.by_path.remove(&(observation.target.path, id));
-        let samples = observation.under_way.map(|(notification, snapshot)| {
+        if let Some(of_peer) = self.by_peer.get_mut(&observation.target.peer) {
+            of_peer.remove(&id);
+        }
+        let mut samples: Vec<_> = observation.watch.samples().collect();
+        if let Some((notification, snapshot)) = observation.under_way {
             self.under_way.remove(&notification);
-            snapshot.samples
-        });
-        Some((observation.target, samples.unwrap_or_default()))
+            samples.extend(snapshot.into_samples());
+        }
+        Some((observation.target, samples))
     }
 
     /// The observations of a peer.
     pub fn of_peer(&self, peer: Peer) -> Vec<ObservationId> {
-        let all = self.observations.iter();
-        all.filter(|(_, observation)| observation.target.peer == peer).map(|(id, _)| *id).collect()
+        self.by_peer.get(&peer).into_iter().flatten().copied().collect()
+    }
+
+    /// How many observations a peer has.
+    pub fn count_of(&self, peer: Peer) -> usize {
+        self.by_peer.get(&peer).map_or(0, BTreeSet::len)
+    }
+
+    /// The observations of a peer at and below a path, each with what it observes.
+    pub fn of_peer_under(&self, peer: Peer, under: Path) -> Vec<(ObservationId, Path)> {
+        let at_and_below = self.by_path.range((under, ObservationId(0))..);
+        let at_and_below = at_and_below.take_while(|(at, _)| under.covers(*at)).map(|(at, id)| (*id, *at));
+        let is_of_peer =
+            |id: &ObservationId| self.by_peer.get(&peer).is_some_and(|of_peer| of_peer.contains(id));
+        at_and_below.filter(|(id, _)| is_of_peer(id)).collect()
     }
 
     /// Number of observations, for a bound on it.
@@ -154,27 +210,49 @@ impl Reporting {
         self.observations.is_empty()
     }
 
-    /// A server's periods are these from now on, for running observations too (NTF-19).
-    pub fn set_periods(&mut self, peer: Peer, periods: Periods) {
-        if self.periods.insert(peer, periods) == Some(periods) {
-            return;
-        }
-        for id in self.of_peer(peer) {
+    /// This rule is in force for a running observation from now on; by itself that is no reason to tell anything
+    /// (WA-10, NTF-19).
+    pub fn set_rule(&mut self, id: ObservationId, rule: Rule) {
+        let Some(observation) = self.observations.get_mut(&id) else { return };
+        if observation.rule != rule {
+            observation.rule = rule;
             self.schedule(id);
         }
     }
 
-    /// There is something to tell about `path`, which got its present content by `revision`: every observer who is
-    /// not known to have that, and to whom it is not under way, is to be told.
-    pub fn tell(&mut self, path: Path, revision: Revision) {
+    /// Something at `path` came, went or became unreadable by `revision`: every observer is to be told who is not known
+    /// to have that, and to whom it is not under way.
+    pub fn tell(&mut self, path: Path, revision: Revision, books: &mut Books) {
         for id in self.covering(path) {
-            let Some(observation) = self.observations.get_mut(&id) else { continue };
-            let is_under_way =
-                observation.under_way.as_ref().is_some_and(|(_, snapshot)| snapshot.shown >= revision);
-            if observation.acknowledged >= revision || is_under_way || observation.changed {
-                continue;
-            }
-            observation.changed = true;
+            self.with(id, |observation, _| {
+                observation.watch.forget(path, books);
+                observation.tell(revision);
+            });
+        }
+    }
+
+    /// A resource has another content, or a sample of it is to be reported: every observer is to be told who is not
+    /// known to have that and to whom it is not under way, or, where there are limits, for whom it crosses one.
+    pub fn tell_content(&mut self, change: Change<'_>, books: &mut Books) {
+        for id in self.covering(change.path) {
+            self.with(id, |observation, now| {
+                let Observation { target, rule, watch, .. } = observation;
+                if rule.limits.is_none() {
+                    observation.tell(change.revision);
+                } else if watch.judge(target.path, rule.limits, change, now, books) {
+                    observation.changed = true;
+                }
+            });
+        }
+    }
+
+    /// Changes an observation and schedules it anew if it came to have something to tell.
+    fn with(&mut self, id: ObservationId, change: impl FnOnce(&mut Observation, Option<Instant>)) {
+        let now = self.now;
+        let Some(observation) = self.observations.get_mut(&id) else { return };
+        let had_news = observation.has_news();
+        change(observation, now);
+        if observation.has_news() != had_news {
             self.schedule(id);
         }
     }
@@ -203,7 +281,7 @@ impl Reporting {
 
     /// There is something to tell this observer, or it is under way to it.
     pub fn owes(&self, id: ObservationId) -> bool {
-        self.observations.get(&id).is_some_and(|one| one.changed || one.under_way.is_some())
+        self.observations.get(&id).is_some_and(|one| one.has_news() || one.under_way.is_some())
     }
 
     /// A notification to this peer is under way.
@@ -224,27 +302,44 @@ impl Reporting {
         self.ready.get(&peer).is_some_and(|ready| !ready.is_empty())
     }
 
-    /// A notification leaves; gives its name and whether it is to be Confirmable.
+    /// Numbers that the observer is to be told though they are past take the places of the present ones (NTF-12).
+    pub fn lay_over(
+        &mut self,
+        id: ObservationId,
+        entries: &mut [Entry],
+        revision_of: impl Fn(Path) -> Option<Revision>,
+        books: &mut Books,
+    ) -> Overlay {
+        let Some(Observation { target, rule, watch, .. }) = self.observations.get_mut(&id) else {
+            return Overlay::default();
+        };
+        // Only resources have limits (WA-05).
+        if target.path.resource().is_none() {
+            return Overlay::default();
+        }
+        watch.lay_over(rule.limits, entries, revision_of, books)
+    }
+
+    /// A notification leaves that shows the tree as of `shown`, but for the overlay; gives its name.
     pub fn sent(
         &mut self,
         id: ObservationId,
-        snapshot: Snapshot,
-        confirmable: bool,
+        (shown, overlay): (Revision, Overlay),
         now: Instant,
-    ) -> Option<(NotificationId, bool)> {
+        books: &mut Books,
+    ) -> Option<NotificationId> {
         self.unschedule(id);
         let observation = self.observations.get_mut(&id)?;
         self.last_notification += 1;
         let notification = NotificationId(self.last_notification);
-        let confirmable = confirmable || now >= observation.last_confirmable + CONFIRMABLE_AT_LEAST_EVERY;
-        if confirmable {
-            observation.last_confirmable = now;
-        }
         observation.last = now;
         observation.changed = false;
-        observation.under_way = Some((notification, snapshot));
+        let shown = overlay.oldest.unwrap_or(shown);
+        let samples = books.carry(observation.target.path, |at| overlay.past.contains_key(&at));
+        let taken = observation.watch.sent(overlay, books);
+        observation.under_way = Some((notification, Snapshot { shown, samples, taken }));
         self.under_way.insert(notification, id);
-        Some((notification, confirmable))
+        Some(notification)
     }
 
     /// A notification arrived; gives what was observed and what it showed and carried.
@@ -261,22 +356,44 @@ impl Reporting {
         Some((target, snapshot))
     }
 
-    /// A notification did not arrive: the observation stays and is tried again later (OBS-10); gives what it carried.
-    pub fn failed(&mut self, notification: NotificationId, now: Instant) -> Option<(Target, Snapshot)> {
+    /// A notification did not arrive: the observation stays and is tried again later (OBS-10); gives what was observed.
+    pub fn failed(
+        &mut self,
+        notification: NotificationId,
+        now: Instant,
+        books: &mut Books,
+    ) -> Option<Target> {
         let id = self.under_way.remove(&notification)?;
         let observation = self.observations.get_mut(&id)?;
-        let (_, snapshot) = observation.under_way.take()?;
+        let (_, Snapshot { samples, taken, .. }) = observation.under_way.take()?;
         let hold = FIRST_HOLD.saturating_mul(1 << observation.failures.min(16)).min(LONGEST_HOLD);
         observation.failures += 1;
         observation.hold_until = Some(now + self.chance.between(hold.mul_f64(0.75), hold.mul_f64(1.25)));
         observation.changed = true;
+        observation.watch.failed(taken, observation.rule.limits, books);
+        books.failed(samples);
         let target = observation.target;
         self.schedule(id);
-        Some((target, snapshot))
+        Some(target)
+    }
+
+    /// A notification that failed need not wait any longer, and is told again.
+    pub fn retry(&mut self, id: ObservationId) {
+        let Some(observation) = self.observations.get_mut(&id) else { return };
+        observation.failures = 0;
+        observation.hold_until = None;
+        observation.changed = true;
+        self.schedule(id);
+    }
+
+    /// What is observed.
+    pub fn target(&self, id: ObservationId) -> Option<Target> {
+        self.observations.get(&id).map(|observation| observation.target)
     }
 
     /// Observations whose time has come are ready from now on.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = Some(now);
         while let Some((at, id)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, id));
             if let Some(observation) = self.observations.get(&id) {
@@ -307,15 +424,7 @@ impl Reporting {
     fn schedule(&mut self, id: ObservationId) {
         self.unschedule(id);
         let Some(observation) = self.observations.get_mut(&id) else { return };
-        let periods = self.periods.get(&observation.target.peer).copied().unwrap_or_default();
-        let due = if observation.under_way.is_some() {
-            None
-        } else if observation.changed {
-            Some(observation.last + periods.minimum)
-        } else {
-            periods.maximum.map(|maximum| observation.last + maximum)
-        };
-        observation.due = due.max(due.and(observation.hold_until));
+        observation.due = observation.next_due();
         if let Some(at) = observation.due {
             self.waiting.insert((at, id));
         }
@@ -328,5 +437,27 @@ impl Reporting {
         if let Some(ready) = self.ready.get_mut(&observation.target.peer) {
             ready.remove(&(at, id));
         }
+    }
+}
+
+impl Observation {
+    /// What came by `revision` is to be told, unless the observer has it or it is under way.
+    fn tell(&mut self, revision: Revision) {
+        let is_under_way = self.under_way.as_ref().is_some_and(|(_, snapshot)| snapshot.shown >= revision);
+        self.changed |= self.acknowledged < revision && !is_under_way;
+    }
+
+    /// There is a reason to notify beside the passing of time.
+    fn has_news(&self) -> bool {
+        self.changed || self.watch.has_crossed()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let Periods { minimum, maximum } = self.rule.periods;
+        let due = if self.has_news() { Some(minimum) } else { maximum }.map(|period| self.last + period);
+        due.max(due.and(self.hold_until))
     }
 }

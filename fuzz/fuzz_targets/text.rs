@@ -1,0 +1,13 @@
+//! Text and octets: see `codec`.
+#![no_main]
+
+mod codec;
+
+use libfuzzer_sys::fuzz_target;
+use nbgate::lwm2m::Format;
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (base, payload) = input;
+    codec::read(Format::Text, base, payload);
+    codec::read(Format::Opaque, base, payload);
+});
