@@ -27,7 +27,9 @@ impl Range {
             (ValueType::Integer | ValueType::Unsigned, Unit::Bits) => width(numbers, 1),
             (ValueType::Integer | ValueType::Unsigned, Unit::Octets) => width(numbers, 8),
             (ValueType::Float, Unit::None) => floats(numbers),
-            (ValueType::String | ValueType::Opaque, Unit::Octets) => Some(Self::Octets(intervals(numbers)?)),
+            (ValueType::String | ValueType::Opaque, Unit::Octets) => {
+                Some(Self::Octets(at_most(intervals(numbers)?)))
+            }
             // A bare number beside a text may count octets, characters or digits: not ours to guess.
             _ => None,
         }
@@ -81,6 +83,14 @@ fn intervals(text: &str) -> Option<Vec<(i128, i128)>> {
     }
     let list = text.replace(" or ", ",").replace('-', ",");
     list.split(',').map(|number| number.parse().ok().map(|number| (number, number))).collect()
+}
+
+/// A lone length is the greatest in some objects (19) and the only one in others (12): what is longer is wrong in both.
+fn at_most(lengths: Vec<(i128, i128)>) -> Vec<(i128, i128)> {
+    match lengths[..] {
+        [(low, high)] if low == high => vec![(0, high)],
+        _ => lengths,
+    }
 }
 
 fn floats(text: &str) -> Option<Range> {
@@ -170,6 +180,10 @@ mod tests {
 
     #[test]
     fn both_ends_lie_inside_and_lengths_count_octets() {
+        let lone = Range::read("4 bytes", ValueType::String).unwrap();
+        assert!(
+            lone.contains(&Value::String("abc".into())) && !lone.contains(&Value::String("abcde".into()))
+        );
         let text = Range::read("0-4 bytes", ValueType::String).unwrap();
         assert!(text.contains(&Value::String("äb1".into())));
         assert!(!text.contains(&Value::String("äbc1".into())));
