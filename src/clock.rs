@@ -56,6 +56,12 @@ impl UnixTime {
         let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         Self { millis: self.millis.saturating_add(millis) }
     }
+
+    /// This time moved back by `age`; saturates at the far end.
+    pub fn minus(self, age: Duration) -> Self {
+        let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Self { millis: self.millis.saturating_sub(millis) }
+    }
 }
 
 #[cfg(test)]
@@ -76,5 +82,6 @@ mod tests {
     fn seconds_before_the_epoch_round_down() {
         assert_eq!(UnixTime { millis: -1 }.as_secs(), -1);
         assert_eq!(UnixTime::from_secs(7).plus(Duration::from_millis(1500)).as_secs(), 8);
+        assert_eq!(UnixTime::from_secs(7).minus(Duration::from_millis(1500)).as_secs(), 5);
     }
 }

@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use nbgate::bridge::message::{AckHandle, Message};
 use nbgate::clock::{Deadline, UnixTime};
+use nbgate::coap::Code;
 use nbgate::config;
 use nbgate::gateway::core::Core;
 use nbgate::gateway::io::{Input, Output};
@@ -27,18 +29,30 @@ struct Bench {
     now: Instant,
     /// What the core sent.
     sent: Vec<Vec<u8>>,
+    /// Topics that it published to.
+    published: Vec<String>,
 }
 
 impl Bench {
     fn new(host: Host) -> Self {
+        Self::with_mappings(host, "")
+    }
+
+    fn with_mappings(host: Host, mappings: &str) -> Self {
         let text = format!(
             "uplink = \"udp\"\n[lwm2m]\nendpoint = \"gw\"\n[lwm2m.coap]\nprofile = \"lan\"\n\
-             [[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n"
+             [[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{mappings}"
         );
         let now = clock::now();
         let settings = config::parse(&text, host).unwrap().gateway;
         let core = Core::new(settings, Seed::new(1), now);
-        Self { core, server: Server::new(Settings::default(), Seed::new(2)), now, sent: vec![] }
+        Self {
+            core,
+            server: Server::new(Settings::default(), Seed::new(2)),
+            now,
+            sent: vec![],
+            published: vec![],
+        }
     }
 
     /// Runs until the server tells something for which `wanted` gives a value.
@@ -63,7 +77,10 @@ impl Bench {
         let peer = |address: &str| Peer(address.parse::<SocketAddr>().unwrap());
         loop {
             if let Some(output) = self.core.poll() {
-                if let Output::Datagram(outgoing) = output {
+                if let Output::Publish(id, message) = output {
+                    self.published.push(message.topic);
+                    self.core.handle(Input::Published(id), self.now);
+                } else if let Output::Datagram(outgoing) = output {
                     self.core.handle(Input::DatagramSent(outgoing.id), self.now);
                     let payload = outgoing.datagram.payload;
                     self.sent.push(payload.clone());
@@ -122,4 +139,54 @@ fn observe_values_start_from_the_wall_clock() {
     // 2.05 with a token of four octets; its first option is Observe, number 6, three octets long.
     let content = bench.sent.iter().find(|octets| octets[1] == 0x45).unwrap();
     assert_eq!(content[8..12], [0x63, 0x55, 0xb9, 0x01]);
+}
+
+#[test]
+fn a_server_that_disables_us_hears_nothing_and_is_not_heard_until_we_register_again() {
+    // DER-02, EX-05, COAP-27
+    let mut bench = Bench::new(Host::default());
+    bench.registered();
+    bench.ask("write /1/0/5 20");
+    let disabled = bench.now;
+    assert_eq!(bench.ask("execute /1/0/4").code, Code::CHANGED);
+    bench.until(|event| matches!(event, Event::Deregistered { .. }).then_some(()));
+    bench.exchange();
+    let sent = bench.sent.len();
+    // A Confirmable GET of /3/0, and a ping.
+    for datagram in [vec![0x41, 0x01, 0x12, 0x34, 0xa1, 0xb1, b'3', 0x01, b'0'], vec![0x40, 0x00, 0x12, 0x35]]
+    {
+        let peer = Peer(SERVER.parse().unwrap());
+        bench.core.handle(Input::Datagram(Datagram { peer, payload: datagram }), bench.now);
+        bench.exchange();
+    }
+    assert_eq!(bench.sent.len(), sent);
+    bench.registered();
+    assert_eq!(bench.now - disabled, Duration::from_secs(20));
+    assert_eq!(bench.sent.len(), sent + 1, "silence up to the Register");
+    // It is heard again.
+    assert!(bench.ask("read /3/0/16").code.is_success());
+}
+
+#[test]
+fn an_execute_that_comes_twice_runs_once_and_is_answered_twice_ex_06() {
+    const LAMP: &str = "[[mappings]]\ntopic = \"lamp\"\nobject = 3416\nresource = 3\ninstance = 0\n\
+                        [[mappings]]\nobject = 3416\nresource = 16\ninstance = 0\n\
+                        command = { topic = \"lamp/reset\", payload = \"{value}\" }\n";
+    let mut bench = Bench::with_mappings(Host::default(), LAMP);
+    bench.registered();
+    bench.core.handle(Input::BrokerConnected, bench.now);
+    let message = Message { topic: "lamp".into(), payload: b"20".to_vec(), retain: false };
+    let acknowledgement = AckHandle { session: 1, packet_id: 1 };
+    bench.core.handle(Input::Message { message, acknowledgement }, bench.now);
+    bench.exchange();
+    // CON POST /3416/0/16, Message ID 0x7777, without a token.
+    let execute = [&[0x40, 0x02, 0x77, 0x77, 0xb4][..], b"3416\x010\x0216"].concat();
+    for _ in 0..2 {
+        let peer = Peer(SERVER.parse::<SocketAddr>().unwrap());
+        bench.core.handle(Input::Datagram(Datagram { peer, payload: execute.clone() }), bench.now);
+        bench.exchange();
+    }
+    let changed = [0x60, 0x44, 0x77, 0x77];
+    assert_eq!(bench.sent.iter().filter(|sent| **sent == changed).count(), 2);
+    assert_eq!(bench.published, ["lamp/reset"]);
 }

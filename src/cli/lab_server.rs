@@ -61,6 +61,9 @@ pub struct Args {
     /// Do not observe the mapped objects of clients that register.
     #[arg(long)]
     no_observe: bool,
+    /// Longest datagram to send; longer requests go in blocks. More than 1500 stands for a careless server.
+    #[arg(long, value_name = "OCTETS", default_value_t = 1152, value_parser = clap::value_parser!(u16).range(64..))]
+    max_datagram: u16,
     /// Random numbers start here; else at the time of day.
     #[arg(long)]
     seed: Option<u64>,
@@ -87,7 +90,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 fn settings(args: &Args) -> Settings {
     let params = if args.profile == "lan" { coap::Params::lan() } else { coap::Params::nbiot() };
     let rules = Rules { version_optional: args.version_optional, imei_and_imsi: false };
-    let settings = Settings { params, rules, ..Settings::default() };
+    let max_datagram = usize::from(args.max_datagram);
+    let settings = Settings { params, max_datagram, rules, ..Settings::default() };
     match args.script {
         Some(Script::Onenet) => settings.for_onenet(),
         None => Settings { observe: !args.no_observe && args.once.is_none(), ..settings },
@@ -239,6 +243,7 @@ mod tests {
             no_observe: false,
             script: None,
             version_optional: false,
+            max_datagram: 1152,
             seed: Some(1),
         };
         assert!(run(args).await.unwrap_err().to_string().contains("no registration"));

@@ -282,6 +282,14 @@ fn servers(file: &File, faults: &mut Vec<Fault>) -> Vec<Server> {
             if earlier.instance == instance {
                 fault(faults, key("instance"), "is used twice", "give each server its own");
             }
+            if (&earlier.host, earlier.port) == (&uri.host, uri.port) {
+                fault(
+                    faults,
+                    key("uri"),
+                    "names the same host and port as an earlier one",
+                    "register at a server once: servers are told apart by their addresses",
+                );
+            }
             if earlier.security_instance == security_instance {
                 fault(faults, key("security_instance"), "is used twice", "give each server its own");
             }

@@ -16,6 +16,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 const SERVER: &str = "[[lwm2m.servers]]\nuri = \"coap://127.0.0.1:5683\"\n";
+const OTHER_SERVER: &str = "[[lwm2m.servers]]\nuri = \"coap://127.0.0.1:5693\"\n";
 
 #[test]
 fn the_shipped_file_is_valid_and_its_commented_keys_are_the_defaults() {
@@ -115,12 +116,19 @@ fn a_parameter_of_its_own_overrides_the_profile() {
 
 #[test]
 fn servers_count_their_instances_from_0_and_their_security_instances_from_1() {
-    let text = format!("uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}{SERVER}short_server_id = 2\n");
+    let text =
+        format!("uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}{OTHER_SERVER}short_server_id = 2\n");
     let servers = load_text(&text).unwrap().gateway.servers;
     assert_eq!(
         servers.iter().map(|s| (s.instance, s.security_instance)).collect::<Vec<_>>(),
         [(0, 1), (1, 2)]
     );
+}
+
+#[test]
+fn two_servers_have_two_addresses() {
+    let found = problems(&without_modem("", &format!("{SERVER}short_server_id = 2")));
+    assert_eq!(found, ["lwm2m.servers[1].uri: names the same host and port as an earlier one"]);
 }
 
 #[test]

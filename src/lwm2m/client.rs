@@ -185,6 +185,14 @@ impl Client {
     pub fn set_peer(&mut self, short_server_id: u16, peer: Peer, now: Instant) {
         let found = self.accounts.iter().position(|account| account.short_server_id == short_server_id);
         let Some(index) = found else { return };
+        if self
+            .accounts
+            .iter()
+            .any(|account| account.short_server_id != short_server_id && account.peer() == Some(peer))
+        {
+            // Its requests could not be told from the other's.
+            return warn!(server = short_server_id, %peer, "another server has this address; not used for this one");
+        }
         match self.accounts[index].peer() {
             Some(before) if before == peer => return,
             Some(before) => self.forget_observations(before, "the server has another address", now),

@@ -19,6 +19,7 @@
 
 mod record;
 mod types;
+mod uri;
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use crate::coap::{Action, Code, ExchangeId, Failure, Method, Priority, Request, 
 use crate::net::Peer;
 use crate::seed::Rng;
 use record::{Announced, Registration};
+use uri::path_and_query;
 
 pub use types::{Facts, Outcome, Retry, Step};
 
@@ -596,15 +598,4 @@ impl Account {
     fn abandon(&self) -> Option<Action> {
         self.open_exchange().map(|exchange| Action::Abandon { exchange })
     }
-}
-
-/// `coap://host:5683/a/b?x=1&y` gives `[a, b]` and `[x=1, y]` (RFC 7252 §6.4, without percent-encoding).
-fn path_and_query(uri: &str) -> (Vec<String>, Vec<String>) {
-    let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    let (before_query, query) = after_scheme.split_once('?').unwrap_or((after_scheme, ""));
-    let path = before_query.split_once('/').map_or("", |(_, path)| path);
-    let parts = |text: &str, separator| {
-        text.split(separator).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    (parts(path, '/'), parts(query, '&'))
 }

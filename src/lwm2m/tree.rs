@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::path::Path;
 use super::value::{Content, Entry, Value};
 
-/// Counts changes of values, so that "changed since" is one comparison. 0 comes before every change.
+/// Counts changes of values and of the set of instances, so that "changed since" is one comparison. 0 comes before every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Revision(pub u64);
 
@@ -49,6 +49,7 @@ impl Tree {
         let new = self.instances.insert(instance);
         if new {
             self.shape.0 += 1;
+            self.revision.0 += 1;
         }
         new
     }
@@ -88,6 +89,7 @@ impl Tree {
             return vec![];
         }
         self.shape.0 += 1;
+        self.revision.0 += 1;
         let below = self.resources.range(instance..).map(|(at, _)| *at);
         let gone: Vec<_> = below.take_while(|at| instance.covers(*at)).collect();
         for resource in &gone {
@@ -172,7 +174,7 @@ impl Tree {
         self.revision_of(resource).is_some_and(|revision| revision > since)
     }
 
-    /// The newest change of any value.
+    /// The newest change of anything.
     pub const fn revision(&self) -> Revision {
         self.revision
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::house::{House, KITCHEN, LAMP, Plan};
 use crate::peers::leshan::{Leshan, value};
@@ -69,23 +69,19 @@ fn two_servers_live_side_by_side() {
     house.leshan.event("notification", mark, |told| value(told, READING) == Some(&json!(35.0)));
 }
 
+/// The first reading may be told twice: the answer to an Observe is not acknowledged, so it does not count as reported.
+fn is_news(told: &Value) -> bool {
+    value(told, READING) != Some(&json!(21.5))
+}
+
 #[test]
 #[ignore = "needs real peers: scripts/test runs it"]
-fn an_observation_survives_a_changed_address() {
-    let leshan = Leshan::start();
+fn an_observation_survives_a_changed_address_where_the_server_goes_by_the_token() {
+    let leshan = Leshan::start_with(&["COAP.RESPONSE_MATCHING=RELAXED"]);
     let relay = Relay::start(leshan.port());
-    let plan = Plan { servers: vec![relay.uri()], nat_idle: NAT_IDLE, ..Plan::new("1.1", &leshan) };
-    let mut house = House::start(leshan, plan);
-    assert_eq!(house.ask("observe", KITCHEN, json!({}))["code"], "2.05");
-
+    let mut house = behind(&relay, leshan);
     for celsius in [31.0, 32.0] {
-        assert!(house.leshan.is_silent(LONG_SILENCE), "there is nothing to tell");
-        relay.move_client();
-        let mark = house.leshan.mark();
-        house.warm(celsius);
-        // An Update tells the new address before the notification comes from there.
-        let told = house.leshan.event("updated", mark, |_| true);
-        assert_eq!((&told["newAddress"], &told["newLinks"]), (&json!(true), &json!(false)), "{told}");
+        let mark = move_and_warm(&relay, &house, celsius);
         let told = house.leshan.event("notification", mark, |_| true);
         assert_eq!(value(&told, READING), Some(&json!(celsius)), "{told}");
         assert_eq!(house.ask("observations", KITCHEN, json!({}))["observations"], json!([KITCHEN]));
@@ -93,4 +89,44 @@ fn an_observation_survives_a_changed_address() {
     // The way down is open again, too.
     assert_eq!(house.ask("read", READING, json!({}))["code"], "2.05");
     house.stop();
+}
+
+#[test]
+#[ignore = "needs real peers: scripts/test runs it"]
+fn a_server_that_refuses_notifications_from_a_changed_address_is_told_by_a_register() {
+    // As it comes, Leshan takes the Update from the new address and answers the notification with Reset.
+    let leshan = Leshan::start();
+    let relay = Relay::start(leshan.port());
+    let mut house = behind(&relay, leshan);
+    for celsius in [31.0, 32.0] {
+        let mark = move_and_warm(&relay, &house, celsius);
+        let told = house.leshan.event("registered", mark, |_| true);
+        assert_eq!((&told["again"], &told["droppedObservations"]), (&json!(true), &json!(1)), "{told}");
+        // What a server does that wants to know on.
+        let observed = house.ask("observe", KITCHEN, json!({}));
+        assert_eq!(value(&observed, READING), Some(&json!(celsius)), "{observed}");
+        let mark = house.leshan.mark();
+        house.warm(celsius + 0.5);
+        house.leshan.event("notification", mark, |told| value(told, READING) == Some(&json!(celsius + 0.5)));
+    }
+    house.stop();
+}
+
+/// A house whose kitchen is observed through a relay.
+fn behind(relay: &Relay, leshan: Leshan) -> House {
+    let plan = Plan { servers: vec![relay.uri()], nat_idle: NAT_IDLE, ..Plan::new("1.1", &leshan) };
+    let mut house = House::start(leshan, plan);
+    assert_eq!(house.ask("observe", KITCHEN, json!({}))["code"], "2.05");
+    house
+}
+
+/// After a long silence the address changes and there is something to tell: first an Update tells the new address.
+fn move_and_warm(relay: &Relay, house: &House, celsius: f64) -> usize {
+    house.leshan.wait_for_silence(LONG_SILENCE);
+    relay.move_client();
+    let mark = house.leshan.mark();
+    house.warm(celsius);
+    let told = house.leshan.event("updated", mark, |_| true);
+    assert_eq!((&told["newAddress"], &told["newLinks"]), (&json!(true), &json!(false)), "{told}");
+    mark
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod onenet;
+mod servers;
 
 use std::time::Duration;
 
@@ -91,6 +92,7 @@ fn a_nat_that_forgets_between_samples_is_met_by_an_update() {
         let period = Duration::from_secs(1200);
         let report = good(Options { period, order_every: None, ..options(seed) });
         assert!(report.updates > 2, "SIM_SEED={seed}: {report:?}");
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}: {report:?}");
     }
 }
 
@@ -111,7 +113,9 @@ fn a_nat_that_forgets_before_a_resend_is_survived() {
         let mut options = patient(options(seed));
         options.gateway.nat_idle = nat_idle;
         options.period = Duration::from_secs(1200);
-        good(Options { cell, ..options });
+        let report = good(Options { cell, ..options });
+        // The server observes anew where it sees us after an Update.
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}: {report:?}");
     }
 }
 

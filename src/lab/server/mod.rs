@@ -57,6 +57,8 @@ pub struct Settings {
     pub observe: bool,
     /// Wait this long after a Register before the first Observe, so that the client has its answer.
     pub observe_after: Duration,
+    /// Longest datagram that it sends; longer requests go in blocks. 0: as long as every path carries.
+    pub max_datagram: usize,
     /// What is demanded of a Register, or let pass.
     pub rules: Rules,
 }
@@ -67,6 +69,7 @@ impl Default for Settings {
             params: coap::Params::nbiot(),
             observe: true,
             observe_after: Duration::from_millis(500),
+            max_datagram: 0,
             rules: Rules::default(),
         }
     }
@@ -245,9 +248,11 @@ pub struct Server {
 impl Server {
     /// A server without registrations.
     pub fn new(settings: Settings, seed: Seed) -> Self {
+        let mut coap = Endpoint::new(settings.params, seed.child("coap"));
+        coap.set_max_datagram(settings.max_datagram);
         Self {
             settings,
-            coap: Endpoint::new(settings.params, seed.child("coap")),
+            coap,
             rng: seed.child("locations").rng(),
             registrations: BTreeMap::new(),
             open: BTreeMap::new(),

@@ -135,7 +135,12 @@ impl World {
         let is_there = |peer: Peer| self.around.sites().has(peer.0);
         let mut there = snapshot.servers.iter().filter(|server| server.peer.is_some_and(is_there));
         let is_registered = there.all(|server| server.location.is_some());
-        snapshot.books.pending() > 0 || !is_registered || !self.around.differences().is_empty()
+        self.pending_too_long() > 0 || !is_registered || !self.around.differences().is_empty()
+    }
+
+    /// Samples that are pending beyond those that may be for good.
+    fn pending_too_long(&self) -> u64 {
+        self.core.snapshot().books.pending().saturating_sub(self.around.may_pend() as u64)
     }
 
     /// Moves the clock from deadline to deadline until `end`.
@@ -144,7 +149,7 @@ impl World {
         self.settle();
         while !self.broken && !self.stopped {
             let Some(next) = self.next_deadline() else {
-                if self.core.snapshot().books.pending() > 0 {
+                if self.pending_too_long() > 0 {
                     self.break_off("silence: samples are pending and nothing is going to happen");
                 }
                 return;
@@ -204,7 +209,7 @@ impl World {
         if !books.balance() {
             self.fail(&format!("the books do not balance: {books:?}"));
         }
-        if books.pending() > 0 {
+        if self.pending_too_long() > 0 {
             self.fail(&format!("{} samples are still pending after the settling time", books.pending()));
         }
         for difference in self.around.differences() {

@@ -167,6 +167,15 @@ impl Sites {
         }
     }
 
+    /// Samples that may stay pending for good: the last one of each resource that no server wants to hear of whatever its value.
+    pub(super) fn may_pend(&self, players: &[Player]) -> usize {
+        let paths = players.iter().flat_map(|player| {
+            let object = player.kind().object();
+            player.last().iter().map(move |(resource, _)| Path::resource_of(object, 0, *resource))
+        });
+        paths.filter(|path| self.sites.iter().all(|site| site.has_band(*path))).count()
+    }
+
     /// Where a server's last value of a resource is not the one that was published last.
     pub(super) fn differences(&self, players: &[Player]) -> Vec<String> {
         self.sites.iter().flat_map(|site| site.differences(players, self.bays)).collect()

@@ -192,6 +192,11 @@ impl Surroundings {
         &self.sites
     }
 
+    /// Samples that may stay pending for good.
+    pub(super) fn may_pend(&self) -> usize {
+        self.sites.may_pend(&self.players)
+    }
+
     /// Where a server's last value of a resource is not the one that was published last.
     pub(super) fn differences(&self) -> Vec<String> {
         self.sites.differences(&self.players)

@@ -1,18 +1,23 @@
 //! The life of observations within the client: taken up, told, lost and ended.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
 use super::{Client, Event, Starting};
+use crate::clock::UnixTime;
 use crate::coap::{Action, Ending, Failure, NotificationId, ObservationId, RequestId, Response};
 use crate::lwm2m::management;
+use crate::lwm2m::path::Path;
 use crate::lwm2m::registration::Account;
 use crate::lwm2m::reporting::{Numbers, Overlay, Target, numbers};
 use crate::net::Peer;
 
 /// Answers with an observation asked for, until the endpoint has taken it up. Beyond that the oldest is forgotten.
 const MAX_STARTING: usize = 64;
+/// A value that is not older needs no time beside it.
+const OF_THIS_MOMENT: Duration = Duration::from_secs(1);
 /// A server that showed so shortly ago that it knows us, and rejects a notification, means just that.
 pub(super) const REJECTION_IS_MEANT: Duration = Duration::from_secs(60);
 
@@ -33,7 +38,8 @@ impl Client {
             Ok(entries) => reporting.lay_over(id, entries, |path| tree.revision_of(path), books),
             Err(_) => Overlay::default(),
         };
-        let response = management::representation(target.path, target.format, entries);
+        let times = times(&overlay, self.wall_clock, now);
+        let response = management::representation(target.path, target.format, entries, &times);
         let notification = reporting.sent(id, (tree.revision(), overlay), now, books)?;
         self.stats.notifications_sent += 1;
         if !response.code.is_success() {
@@ -201,4 +207,15 @@ impl Client {
             account.want_contact("notification failed");
         }
     }
+}
+
+/// The Unix seconds of what a notification shows that is past, if it is not of this very moment and we know the time.
+fn times(overlay: &Overlay, clock: Option<(UnixTime, Instant)>, now: Instant) -> BTreeMap<Path, i64> {
+    let Some((time, read)) = clock else { return BTreeMap::new() };
+    let present = time.plus(now.saturating_duration_since(read));
+    let dated = overlay.past.iter().filter_map(|(path, at)| {
+        let age = now.saturating_duration_since((*at)?);
+        (age >= OF_THIS_MOMENT).then(|| (*path, present.minus(age).as_secs()))
+    });
+    dated.collect()
 }

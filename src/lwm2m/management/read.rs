@@ -1,19 +1,28 @@
 //! Read and Observe (LwM2M Core 1.1.1 §6.3.1, §6.4.1).
 
+use std::collections::BTreeMap;
+
 use super::{Decision, View};
 use crate::coap::{Code, Request, Response};
 use crate::lwm2m::codecs::{self, Format};
+use crate::lwm2m::model::Version;
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{Entry, ValueType};
 
 /// Observe option: take up an observation (RFC 7641 §2).
 const REGISTER: u32 = 0;
 
-/// What was read at a path in this format; the answer to a Read, and the body of a notification.
-pub fn representation(path: Path, format: Format, read: Result<Vec<Entry>, Code>) -> Response {
+/// What was read at a path in this format; the answer to a Read, and the body of a notification. `times` are the Unix
+/// seconds of values that are older than now, by the path of their resource or resource instance.
+pub fn representation(
+    path: Path,
+    format: Format,
+    read: Result<Vec<Entry>, Code>,
+    times: &BTreeMap<Path, i64>,
+) -> Response {
     let body = read.and_then(|entries| {
         // What is in the tree has a form in every multi-value format; a value that has none is our fault.
-        codecs::encode(format, path, &entries).map_err(|error| match error {
+        codecs::encode_timed(format, path, &entries, times).map_err(|error| match error {
             codecs::CodecError::NotOneValue { .. } | codecs::CodecError::NotOpaque(_) => Code::NOT_ACCEPTABLE,
             _ => Code::INTERNAL_SERVER_ERROR,
         })
@@ -33,7 +42,7 @@ impl View<'_> {
         }
         let entries = self.readable(path)?;
         let format = asked.unwrap_or_else(|| Ok(self.default_format(path)))?;
-        let response = representation(path, format, Ok(entries));
+        let response = representation(path, format, Ok(entries), &BTreeMap::new());
         if request.observe == Some(REGISTER) && response.code.is_success() {
             return Ok(Decision::Observe { response, path, format });
         }
@@ -65,11 +74,13 @@ impl View<'_> {
         Ok(entries)
     }
 
-    /// Text for one value, octets for one Opaque value, TLV for the rest (RD-02, RD-03).
+    /// Text for one value, octets for one Opaque value; for the rest what every server of the version takes (RD-02,
+    /// RD-03).
     fn default_format(self, path: Path) -> Format {
-        let (Some(object), Some(resource)) = (path.object(), path.resource()) else { return Format::Tlv };
+        let many = if self.model.enabler() < Version::V1_1 { Format::Tlv } else { Format::SenmlCbor };
+        let (Some(object), Some(resource)) = (path.object(), path.resource()) else { return many };
         match self.model.resource(object, resource) {
-            Some(definition) if definition.multiple && path.depth() == 3 => Format::Tlv,
+            Some(definition) if definition.multiple && path.depth() == 3 => many,
             Some(definition) if definition.value_type == ValueType::Opaque => Format::Opaque,
             _ => Format::Text,
         }

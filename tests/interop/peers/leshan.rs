@@ -11,6 +11,9 @@ use super::process::{PATIENCE, Process};
 /// How long the gateway may take over a request: more than any step of a test should need.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// How often a silence is waited for anew.
+const SILENCES: usize = 20;
+
 /// A Leshan server on a free port of 127.0.0.1.
 pub struct Leshan {
     process: Process,
@@ -61,9 +64,10 @@ impl Leshan {
         self.process.wait_for(name, mark, 2 * ANSWER, |line| event(line, name).filter(&fits))
     }
 
-    /// Whether it tells of nothing for so long.
-    pub fn is_silent(&self, time: Duration) -> bool {
-        self.process.hear(self.mark(), time, parse).is_none()
+    /// Waits until it tells of nothing for so long.
+    pub fn wait_for_silence(&self, time: Duration) {
+        let is_silent = (0..SILENCES).any(|_| self.process.hear(self.mark(), time, parse).is_none());
+        assert!(is_silent, "never silent for {time:?}");
     }
 
     /// Whether such an event comes.

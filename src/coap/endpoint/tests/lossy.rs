@@ -169,7 +169,10 @@ impl World {
             Event::ObservationEnded { .. } => self.observation = None,
             Event::ObservationRejected { id } => {
                 self.observation = None;
-                self.sides[side].handle_action(Action::ForgetObservation { observation: id }, self.now);
+                let forget = Action::ForgetObservation { observation: id };
+                self.sides[side].handle_action(forget, self.now);
+                // What was to be told goes with it, without a word.
+                self.notifications.values_mut().for_each(|ends| *ends = (*ends).max(1));
             }
             Event::NotificationDelivered { notification }
             | Event::NotificationFailed { notification, .. } => {

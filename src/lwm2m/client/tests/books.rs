@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::lwm2m::attributes::Limits;
 
 #[test]
 fn sample_with_a_value_that_the_server_has_is_reported_without_octets() {
@@ -94,10 +95,32 @@ fn value_written_by_a_server_overtakes_a_pending_sample() {
     assert_eq!(bench.entries(), ["superseded 1"]);
 }
 
-/// Paths with samples: two instances, two resources in one of them, two instances of one resource.
-const PATHS: [&str; 5] = ["/3303/0/5700", "/3303/0/5601", "/3303/1/5700", "/3349/0/5912/0", "/3349/0/5912/3"];
-const TARGETS: [&str; 7] =
-    ["/3303", "/3303/0", "/3303/0/5700", "/3303/1", "/3349", "/3349/0/5912", "/3349/0/5912/3"];
+/// Paths with samples: two instances, two resources in one of them, two instances of one resource, of texts and of
+/// numbers.
+const PATHS: [&str; 7] = [
+    "/3303/0/5700",
+    "/3303/0/5601",
+    "/3303/1/5700",
+    "/12/0/11/0",
+    "/12/0/11/3",
+    "/3349/0/5912/0",
+    "/3349/0/5912/3",
+];
+const TARGETS: [&str; 10] = [
+    "/3303",
+    "/3303/0",
+    "/3303/0/5700",
+    "/3303/1",
+    "/3349",
+    "/3349/0/5912",
+    "/3349/0/5912/3",
+    "/12/0",
+    "/12/0/11",
+    "/12/0/11/3",
+];
+/// What servers write on targets; limits are refused where there are no numbers.
+const QUERIES: [&str; 9] =
+    ["gt=1.5", "lt=2", "gt=2&lt=1", "st=2", "gt&lt&st", "pmin=10", "pmax=40", "pmin=7&gt=2", "pmin&pmax"];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -113,6 +136,11 @@ enum Step {
     Observe {
         server: u8,
         target: usize,
+    },
+    Attributes {
+        server: u8,
+        target: usize,
+        query: usize,
     },
     Cancel {
         nth: usize,
@@ -144,9 +172,11 @@ fn any_step() -> impl Strategy<Value = Step> {
     let path = 0..PATHS.len();
     let failure = prop::sample::select(vec![Failure::TimedOut, Failure::TooLarge, Failure::Rejected]);
     prop_oneof![
-        8 => (path.clone(), 0..3_u8).prop_map(|(path, value)| Step::Set { path, value }),
-        1 => (path, 0..3_u8).prop_map(|(path, value)| Step::SetSilently { path, value }),
+        8 => (path.clone(), 0..5_u8).prop_map(|(path, value)| Step::Set { path, value }),
+        1 => (path, 0..5_u8).prop_map(|(path, value)| Step::SetSilently { path, value }),
         3 => (1..=2_u8, 0..TARGETS.len()).prop_map(|(server, target)| Step::Observe { server, target }),
+        2 => (1..=2_u8, 0..TARGETS.len(), 0..QUERIES.len())
+            .prop_map(|(server, target, query)| Step::Attributes { server, target, query }),
         1 => (0..4_usize).prop_map(|nth| Step::Cancel { nth }),
         6 => (0..2_usize).prop_map(|nth| Step::Deliver { nth }),
         2 => (0..2_usize, failure).prop_map(|(nth, why)| Step::Lose { nth, why }),
@@ -165,6 +195,8 @@ struct Ledger {
     samples: BTreeMap<u64, (Path, Value, bool)>,
     /// What each live observation's server acknowledged last.
     acknowledged: BTreeMap<(ObservationId, Path), Value>,
+    /// Samples after which another value came that was none of a sample.
+    overwritten: BTreeSet<u64>,
     /// The body and target of a notification that was delivered in this very step.
     last: u64,
 }
@@ -173,12 +205,18 @@ struct Run {
     bench: Bench,
     ledger: Ledger,
     targets: BTreeMap<ObservationId, Path>,
+    has_attributes: bool,
 }
 
 impl Run {
     fn new() -> Self {
         let settings = Settings { announce_after: seconds(5), ..settings(2) };
-        Self { bench: Bench::registered_at(settings), ledger: Ledger::default(), targets: BTreeMap::new() }
+        Self {
+            bench: Bench::registered_at(settings),
+            ledger: Ledger::default(),
+            targets: BTreeMap::new(),
+            has_attributes: false,
+        }
     }
 
     fn step(&mut self, step: &Step) {
@@ -191,10 +229,11 @@ impl Run {
                 bench.client.set_mapped(at, value, Some(SampleId(self.ledger.last)), bench.now).unwrap();
             }
             Step::SetSilently { path, value } => {
-                bench
-                    .client
-                    .set_mapped(self::path(PATHS[path]), value_at(path, value), None, bench.now)
-                    .unwrap();
+                let (at, value) = (self::path(PATHS[path]), value_at(path, value));
+                let before =
+                    self.ledger.samples.iter().filter(|(_, (path, old, _))| *path == at && *old != value);
+                self.ledger.overwritten.extend(before.map(|(sample, _)| *sample));
+                bench.client.set_mapped(at, value, None, bench.now).unwrap();
             }
             Step::Observe { server, target } => {
                 let before: BTreeSet<_> = bench.observations.keys().copied().collect();
@@ -204,6 +243,10 @@ impl Run {
                 );
                 let new = bench.observations.keys().filter(|id| !before.contains(id));
                 self.targets.extend(new.map(|id| (*id, self::path(TARGETS[target]))));
+            }
+            Step::Attributes { server, target, query } => {
+                bench.send_from(server, write_attributes(TARGETS[target], QUERIES[query]));
+                self.has_attributes = true;
             }
             Step::Cancel { nth } => {
                 let Some(id) = bench.observations.keys().nth(nth).copied() else { return };
@@ -304,15 +347,29 @@ impl Run {
         assert!(!std::mem::replace(has_ended, true), "{sample:?} ends twice");
         let path = *path;
         let newer = self.ledger.samples.range(sample.0 + 1..).any(|(_, (at, ..))| *at == path);
-        let current = self.bench.client.tree().value(path);
-        let (_, value, _) = &self.ledger.samples[&sample.0];
-        assert!(newer || current != Some(value), "{sample:?} is superseded by nothing");
+        let is_overwritten = self.ledger.overwritten.contains(&sample.0);
+        assert!(newer || is_overwritten, "{sample:?} is superseded by nothing");
     }
 
-    /// From here on everything works: every observer ends up with every value, and no observed sample is pending.
+    /// From here on everything works: every observer ends up with every value that its limits let through, and no
+    /// sample that an observer without limits hears of is pending.
     fn settle(&mut self) {
         self.bench.client.handle_link(true, false, self.bench.now);
         self.check();
+        // Strict periods would go on for ever.
+        self.step(&Step::Periods { pmin: 0, pmax: 0 });
+        if self.has_attributes {
+            for (server, target) in
+                [1, 2].into_iter().flat_map(|server| (0..TARGETS.len()).map(move |at| (server, at)))
+            {
+                self.step(&Step::Attributes { server, target, query: QUERIES.len() - 1 });
+            }
+            // Written attributes count from the next change on: here it is.
+            for path in 0..PATHS.len() {
+                self.step(&Step::Set { path, value: 9 });
+                self.check();
+            }
+        }
         for _ in 0..400 {
             while !self.bench.asked.is_empty() {
                 self.step(&Step::Answer { success: true });
@@ -329,19 +386,38 @@ impl Run {
             self.bench.advance(deadline.at - self.bench.now);
             self.check();
         }
-        let targets: Vec<_> = self.bench.observations.keys().map(|id| (*id, self.targets[id])).collect();
         for (sample, (path, _, has_ended)) in &self.ledger.samples {
-            let is_observed = targets.iter().any(|(_, target)| target.covers(*path));
-            assert!(*has_ended || !is_observed, "sample {sample} of {path} is observed and still pending");
+            let mut observers = self.bench.observations.keys().filter(|id| self.targets[id].covers(*path));
+            let is_heard = observers.any(|id| self.limits(*id).is_none());
+            assert!(*has_ended || !is_heard, "sample {sample} of {path} is observed and still pending");
         }
         for ((id, path), shown) in &self.ledger.acknowledged {
-            assert_eq!(self.bench.client.tree().value(*path), Some(shown), "view of {id:?}");
+            let present = self.bench.client.tree().value(*path).expect("nothing goes away here");
+            let numbers = [shown, present].map(|value| match value {
+                Value::Float(number) => *number,
+                Value::Integer(number) => f64::from(u8::try_from(*number).unwrap()),
+                _ => 0.0,
+            });
+            let limits = self.limits(*id);
+            let is_told =
+                if limits.is_none() { shown == present } else { !limits.is_reason(numbers[0], numbers[1]) };
+            assert!(is_told, "view of {id:?} of {path}: {shown:?}, and it is {present:?}");
         }
+    }
+
+    fn limits(&self, id: ObservationId) -> Limits {
+        let owner = self.bench.observations[&id];
+        let server = if owner == peer(1) { 0 } else { 1 };
+        self.bench.client.rule(Path::instance_of(1, server), self.targets[&id]).limits
     }
 }
 
 fn value_at(path: usize, value: u8) -> Value {
-    if path < 3 { Value::Float(value.into()) } else { Value::String(value.to_string()) }
+    match path {
+        0..3 => Value::Float(value.into()),
+        3..5 => Value::Integer(value.into()),
+        _ => Value::String(value.to_string()),
+    }
 }
 
 proptest! {

@@ -135,6 +135,34 @@ fn root_and_operations_that_are_not_served_are_refused_dm_02_dl_02() {
 }
 
 #[test]
+fn method_options_and_depth_say_which_operation_it_is_dm_01() {
+    let mut bench = lamp_bench();
+    let mut code = |request| bench.send(request).code;
+    // Read, Discover, Write-Attributes, Write of both kinds, Execute, Create, Delete.
+    assert_eq!(code(request(Method::Get, "/1/0/1")), Code::CONTENT);
+    assert_eq!(code(read("/1/0/1", 40)), Code::CONTENT);
+    let query = vec!["pmin=5".to_owned()];
+    assert_eq!(code(CoapRequest { query, ..request(Method::Put, "/1/0/1") }), Code::CHANGED);
+    assert_eq!(code(put("/1/0/1", "600")), Code::CHANGED);
+    assert_eq!(code(with_body(Method::Post, "/1/0", 11542, [0xc1, 2, 10])), Code::CHANGED);
+    assert_eq!(code(request(Method::Post, "/7/0/6")), Code::CHANGED);
+    assert_eq!(code(with_body(Method::Post, "/3416", 11542, [])), Code::METHOD_NOT_ALLOWED);
+    assert_eq!(code(request(Method::Delete, LAMP)), Code::METHOD_NOT_ALLOWED);
+    // What is none of them: a PUT on an object, a POST without format on an instance, PATCH.
+    assert_eq!(code(with_body(Method::Put, "/3416", 11542, [])), Code::METHOD_NOT_ALLOWED);
+    assert_eq!(code(request(Method::Post, LAMP)), Code::BAD_REQUEST);
+    assert_eq!(code(request(Method::Patch, LAMP)), Code::METHOD_NOT_ALLOWED);
+}
+
+#[test]
+fn a_request_during_a_long_one_is_served_dm_13() {
+    let mut bench = lamp_bench();
+    let open = transaction(&mut bench, put("/3416/0/1", "40"));
+    assert_eq!(text(&bench.get("/3416/0/3")), "20");
+    assert_eq!(conclude(&mut bench, open, Outcome::Confirmed).code, Code::CHANGED);
+}
+
+#[test]
 fn strangers_are_refused() {
     let mut bench = Bench::registered();
     let id = bench.send_from(77, request(Method::Get, "/3/0/16"));
@@ -194,7 +222,7 @@ fn instance_write_is_one_transaction_of_all_its_resources() {
 }
 
 #[test]
-fn transaction_that_fails_leaves_the_tree_as_it_was_wr_05() {
+fn transaction_that_fails_leaves_the_tree_as_it_was_dm_12_wr_05() {
     let mut bench = lamp_bench();
     bench.observe("/3416");
     let open = transaction(&mut bench, put("/3416/0/1", "40"));
@@ -239,7 +267,7 @@ fn bad_payloads_are_400_and_unknown_formats_415_dm_10_dm_11_typ_03_wr_10_wr_11()
     }
     // Another resource than the path's (WR-07).
     assert_eq!(bench.send(with_body(Method::Put, "/3416/0/1", 11542, [0xc1, 4, 10])).code, Code::BAD_REQUEST);
-    // One good and one bad, one of them read-only: nothing is done.
+    // One good and one bad; one good and one that is read-only (WR-06): nothing is done.
     assert_eq!(
         bench.send(with_body(Method::Post, LAMP, 11542, [0xc1, 1, 40, 0xc1, 4, 101])).code,
         Code::BAD_REQUEST

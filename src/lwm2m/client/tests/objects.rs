@@ -1,7 +1,7 @@
 //! Objects 1, 3, 6 and 7 over the whole door.
 
 use super::*;
-use crate::net::{Signal, Traffic};
+use crate::net::{Cell, Signal, Traffic};
 
 fn execute(bench: &mut Bench, path: &str) -> Code {
     bench.send(request(Method::Post, path)).code
@@ -28,6 +28,31 @@ fn server_object_has_its_resources_with_their_rights_obj_01() {
             assert_eq!(text(&bench.get(path)), value);
         }
         assert_eq!(bench.send(put("/1/0/5", "-1")).code, Code::BAD_REQUEST);
+    }
+}
+
+#[test]
+fn native_objects_have_what_their_version_has_and_no_more_obj_18() {
+    let signal = Signal { sinr_db: Some(3.0), rsrp_dbm: Some(-90), ..Signal::default() };
+    let cell = Cell { tac: Some(1), ..Cell::default() };
+    for version in [Version::V1_0, Version::V1_1] {
+        let mut bench = Bench::new(settings(1), version);
+        let link = LinkFacts { signal, cell: cell.clone(), ..LinkFacts::default() };
+        bench.client.set_facts(link, HostFacts::default());
+        bench.link_up();
+        let list = String::from_utf8(bench.grant().payload).unwrap();
+        // The versions that the enabler implies go without saying.
+        assert_eq!(list, "</1/0>,</3/0>,</4/0>,</7/0>");
+        let model = Model::for_enabler(version);
+        for object in [1, 3, 4, 7] {
+            let links = text(&bench.send(read(&format!("/{object}/0"), 40)));
+            let targets = links.split(',').filter_map(|link| link.split(['<', '>']).nth(1));
+            let resources: Vec<u16> = targets.filter_map(|target| path(target).resource()).collect();
+            assert!(resources.iter().all(|id| model.resource(object, *id).is_some()), "{links}");
+        }
+        // SINR and LAC came with later versions of object 4.
+        let code = if version == Version::V1_0 { Code::NOT_FOUND } else { Code::CONTENT };
+        assert_eq!((bench.get("/4/0/11").code, bench.get("/4/0/12").code), (code, code));
     }
 }
 

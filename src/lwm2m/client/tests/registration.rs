@@ -396,6 +396,49 @@ fn servers_register_side_by_side_and_fail_alone_reg_22_rty_06() {
 }
 
 #[test]
+fn a_server_that_is_away_holds_up_nobody_reg_22_srv_02_srv_03() {
+    let mut settings = settings(3);
+    settings.servers[1].lifetime = seconds(600);
+    settings.servers[2].lifetime = seconds(3600);
+    let mut bench = Bench::new(settings, Version::V1_1);
+    bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
+    bench.link_up();
+    // The first never answers; the Register stays open all the time.
+    let dead = bench.asked.pop_front().unwrap();
+    assert_eq!(dead.peer, peer(1));
+    bench.grant_all();
+    let locations: Vec<_> = bench.client.servers().map(|server| server.location).collect();
+    assert_eq!(locations, [None, Some("/rd/203.0.113.2".into()), Some("/rd/203.0.113.3".into())]);
+    bench.observe_from(2, "/3303");
+    bench.observe_from(3, "/3303");
+    let start = bench.now;
+    let mut updates = BTreeMap::new();
+    while bench.client.poll_timeout().unwrap().at < start + seconds(7200) {
+        bench.advance_to_next_deadline();
+        while let Some(asked) = bench.asked.front() {
+            *updates.entry(asked.peer).or_insert(0) += 1;
+            bench.answer(Response::new(Code::CHANGED));
+        }
+    }
+    // Every 507 s and every 3240 s.
+    assert_eq!(updates, BTreeMap::from([(peer(2), 14), (peer(3), 2)]));
+    bench.set(TEMPERATURE, 2.0, 1);
+    assert_eq!(bench.notified.len(), 2);
+}
+
+#[test]
+fn another_address_of_a_server_gets_a_register_reg_28() {
+    let mut bench = Bench::registered_at(settings(2));
+    bench.client.set_peer(1, peer(2), bench.now);
+    bench.drain();
+    assert!(bench.asked.is_empty(), "the other server's address");
+    bench.client.set_peer(1, peer(9), bench.now);
+    bench.drain();
+    let asked: Vec<_> = bench.asked.iter().map(|asked| (asked.peer, asked.request.path.join("/"))).collect();
+    assert_eq!(asked, [(peer(9), "rd".to_owned())]);
+}
+
+#[test]
 fn register_ends_the_observations_of_that_server_alone_reg_18() {
     let mut bench = Bench::registered_at(settings(2));
     bench.set(TEMPERATURE, 1.0, 1);

@@ -188,7 +188,8 @@ fn typed(path: Path, value_type: ValueType, datum: Datum<'_>) -> Result<Value, C
         }
         (ValueType::Boolean, Datum::Boolean(truth)) => Some(Value::Boolean(truth)),
         (ValueType::Opaque, Datum::Octets(octets)) => Some(Value::Opaque(octets.into_owned())),
-        (ValueType::ObjectLink, Datum::ObjectLink(link)) => text::object_link(&link),
+        // Leshan writes `vs`.
+        (ValueType::ObjectLink, Datum::ObjectLink(link) | Datum::Text(link)) => text::object_link(&link),
         (ValueType::Execute, _) => return Err(CodecError::Executable(path)),
         _ => return Err(fault("the value stands in another field than its type has")),
     };

@@ -445,12 +445,16 @@ fn values_in_the_field_of_another_type_are_refused_dm_11() {
         ("/3306/0/5850", r#""v":1"#),
         ("/3/0/14", r#""v":1"#),
         ("/5/0/0", r#""vs":"AQ""#),
-        ("/3/0/22/0", r#""vs":"1:2""#),
+        ("/3/0/22/0", r#""vs":"1""#),
         ("/3/0/22/0", r#""vlo":"1:65536""#),
     ] {
         let refused = json(name, &format!(r#"[{{"n":"{name}",{field}}}]"#));
         assert!(matches!(refused, Err(CodecError::Value { .. })), "{name} {field} {refused:?}");
     }
+    // SML-05: a link in the field of texts is one.
+    let link =
+        vec![Entry { path: path("/3/0/22"), content: Content::Multiple(vec![(0, Value::ObjectLink(1, 2))]) }];
+    assert_eq!(json("/3/0/22/0", r#"[{"n":"/3/0/22/0","vs":"1:2"}]"#), Ok(link));
     for octets in ["*", "A", "AR", "AQ=A"] {
         let refused = json("/5/0/0", &format!(r#"[{{"n":"/5/0/0","vd":"{octets}"}}]"#));
         assert!(matches!(refused, Err(CodecError::Record { .. })), "{octets}");
