@@ -153,6 +153,17 @@ fn attributes_of_a_resource_instance_go_with_it_wa_11() {
 }
 
 #[test]
+fn attributes_of_an_instance_go_with_it_wa_11() {
+    let mut bench = Bench::registered_at(Settings { held_objects: BTreeSet::from([16]), ..settings(1) });
+    bench.client.create(&[path("/16/1")], vec![], bench.now);
+    write(&mut bench, "/16", "pmin=2");
+    write(&mut bench, "/16/1", "pmax=60");
+    assert_eq!(bench.send(request(Method::Delete, "/16/1")).code, Code::DELETED);
+    bench.client.create(&[path("/16/1")], vec![], bench.now);
+    assert_eq!(discover(&mut bench, "/16/1"), "</16/1>;pmin=2");
+}
+
+#[test]
 fn written_periods_act_on_running_observations_and_are_no_reason_by_themselves_wa_10_ntf_01_ntf_17() {
     let mut bench = Bench::registered();
     bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
