@@ -11,7 +11,7 @@
 //! | answers, acknowledgements, resets in the queue | 256 (1024 in all) | dropped, as is a request: the peer's resend asks again |
 //! | remembered messages | 512, 64 KiB of answers | the oldest answered one is forgotten |
 //! | observations, each direction (in all) | 16,384 | the request is answered without Observe |
-//! | bodies that arrive in blocks | 4 of 64 KiB (16 in all) | `uploads` |
+//! | bodies that arrive in blocks | 4 of 64 KiB, or what the owner set (16 in all) | `uploads` |
 //! | bodies that leave in blocks | 16 of 1 MiB (64, 4 MiB in all) | `snapshots`; one that is larger is answered 5.00 |
 //! | events | what one call makes | drained by the owner after each call |
 
@@ -120,6 +120,11 @@ impl Endpoint {
     /// cut on its way: it is answered 4.13 with the largest block size that fits.
     pub fn set_max_receive(&mut self, octets: usize) {
         self.max_receive = if octets == 0 { usize::MAX } else { octets };
+    }
+
+    /// Most octets of a body that a peer may send block by block; four times as much of one peer may be under way.
+    pub fn set_max_body_in(&mut self, octets: usize) {
+        self.uploads.set_max_body(octets);
     }
 
     /// Takes datagrams from these peers alone (COAP-27), or from anyone. Others are dropped unread.
