@@ -53,7 +53,10 @@ impl Watched {
             let head = [0x42, 0x01, high, low, high, low, 0x60, 0x54, 0x33, 0x33, 0x30, 0x33, length];
             gateway.receive(&[&head[..], id.as_bytes(), &[0x62, 0x2d, 0x16]].concat());
             let answer = gateway.poll_datagram().expect("the request is answered");
-            assert!(answer.len() > 6 && answer[1] == 0x45 && answer[6] >> 4 == 6, "2.05 with Observe: {answer:02x?}");
+            assert!(
+                answer.len() > 6 && answer[1] == 0x45 && answer[6] >> 4 == 6,
+                "2.05 with Observe: {answer:02x?}"
+            );
             acknowledge_all(&mut gateway);
         }
         // What was owed from before the observations is told.
