@@ -7,8 +7,8 @@
 //! | peers (in all) | 64 | the one longest silent and with nothing open is forgotten; if there is none, the newcomer is dropped |
 //! | own requests, pings, notifications | 64 | refused with [`Failure::QueueFull`] |
 //! | requests of the peer being served | 16 | answered 5.03 with Max-Age |
-//! | acknowledgements, resets, repeated answers in the queue | 16 (128 in all) | dropped: the peer's resend asks again |
-//! | remembered messages | 64, 16 KiB of answers | the oldest answered one is forgotten |
+//! | answers, acknowledgements, resets in the queue | 256 (1024 in all) | dropped, as is a request: the peer's resend asks again |
+//! | remembered messages | 512, 64 KiB of answers | the oldest answered one is forgotten |
 //! | observations, each direction (in all) | 16,384 | the request is answered without Observe |
 //! | bodies that arrive in blocks | 4 of 64 KiB (16 in all) | `uploads` |
 //! | bodies that leave in blocks | 16 of 1 MiB (64, 4 MiB in all) | `snapshots`; one that is larger is answered 5.00 |

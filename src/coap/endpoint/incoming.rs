@@ -24,10 +24,10 @@ use crate::net::Peer;
 
 /// Most requests of one peer that are served or answered at the same time.
 const MAX_REQUESTS_PER_PEER: usize = 16;
-/// Most acknowledgements, resets and repeated answers of one peer that may wait for the link.
-const MAX_REPLIES_PER_PEER: usize = 16;
+/// Most replies of whatever kind to one peer that may wait for the link: more than any burst that a server opens with.
+const MAX_REPLIES_PER_PEER: usize = 256;
 /// The same for all peers together: without a peer filter anybody can ping.
-const MAX_REPLIES: usize = 128;
+const MAX_REPLIES: usize = 1024;
 
 impl Endpoint {
     /// Takes a message whose datagram had `len` octets.
@@ -62,6 +62,10 @@ impl Endpoint {
             return;
         }
         if self.is_duplicate(peer, message, now) {
+            return;
+        }
+        if self.replies_to(peer) >= MAX_REPLIES_PER_PEER {
+            self.stats.dropped.replies_full += 1;
             return;
         }
         let request = match message.to_request() {
@@ -361,17 +365,20 @@ impl Endpoint {
         if self.exchanges.is_reply_queued(peer, &octets) {
             return;
         }
-        let waiting = |out: &Out| {
-            matches!(
-                (&out.carriage, &out.purpose),
-                (Carriage::Once { queued: true, .. }, Purpose::Reply { .. })
-            )
-        };
-        let of_peer = self.exchanges.count(|out| out.peer == peer && waiting(out));
-        if of_peer >= MAX_REPLIES_PER_PEER || self.exchanges.count(waiting) >= MAX_REPLIES {
-            self.stats.dropped.replies_full += 1;
-            return;
+        let full = self.replies_to(peer) >= MAX_REPLIES_PER_PEER
+            || self.exchanges.count(is_reply_waiting) >= MAX_REPLIES;
+        match full {
+            true => self.stats.dropped.replies_full += 1,
+            false => _ = self.exchanges.push(Out::reply(peer, octets)),
         }
-        self.exchanges.push(Out::reply(peer, octets));
     }
+
+    /// Replies to this peer that wait for the link.
+    fn replies_to(&self, peer: Peer) -> usize {
+        self.exchanges.count(|out| out.peer == peer && is_reply_waiting(out))
+    }
+}
+
+fn is_reply_waiting(out: &Out) -> bool {
+    matches!((&out.carriage, &out.purpose), (Carriage::Once { queued: true, .. }, Purpose::Reply { .. }))
 }
