@@ -303,13 +303,12 @@ impl Endpoint {
         }
         match own.answered(response, &blocks) {
             Step::Next => {
-                let (token, exchange) = (self.new_token(peer), own.exchange);
+                let (token, exchange, part) = (self.new_token(peer), own.exchange, own.notification);
                 if let Err(why) = self.launch(peer, own, token, now) {
-                    self.observing.abandon(exchange);
-                    self.events.push_back(Event::Failed { exchange, why });
+                    self.request_failed(exchange, part, why);
                 }
             }
-            Step::Unusable => self.request_failed(&own, Failure::BadResponse),
+            Step::Unusable => self.request_failed(own.exchange, own.notification, Failure::BadResponse),
             Step::Done(response) => self.answered(&own, response),
         }
     }
