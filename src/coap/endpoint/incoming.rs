@@ -12,7 +12,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::super::block::{Block, Wants};
-use super::super::dedup::Answer;
+use super::super::dedup::{Answer, Effect};
 use super::super::exchange::{Carriage, Out, OutId, Purpose};
 use super::super::message::{Blocks, Content, Kind, Message};
 use super::super::observe::Freshness;
@@ -358,8 +358,9 @@ impl Endpoint {
             Kind::NonConfirmable => self.params.non_lifetime(),
             _ => self.params.exchange_lifetime(),
         };
+        let effect = if message.is_read() { Effect::None } else { Effect::Some };
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.dedup.insert(message.mid, message.token, answer, now + lifetime);
+            state.dedup.insert(message.mid, message.token, effect, answer, now + lifetime);
         }
     }
 
