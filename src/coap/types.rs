@@ -266,12 +266,15 @@ pub enum Failure {
     /// The queue towards this peer is full.
     #[error("too much is waiting for this peer")]
     QueueFull,
-    /// The message does not fit into a datagram of the link.
-    #[error("the message is too large for the link")]
+    /// The message fits into no datagram of the link, nor its body into blocks (1 MiB at most).
+    #[error("the message is too large to be sent")]
     TooLarge,
-    /// The response has an unknown critical option, or is only a part of a block-wise body.
+    /// The response has an unknown critical option, was cut on its way, or its blocks do not make a body.
     #[error("the peer's response cannot be used")]
     BadResponse,
+    /// The notification is larger than a block, and the peer did not fetch the rest while we had it.
+    #[error("the peer did not fetch the rest")]
+    NotFetched,
     /// The observation or peer was given up meanwhile.
     #[error("given up")]
     Abandoned,
@@ -356,7 +359,8 @@ pub enum Event {
         /// Why.
         why: Ending,
     },
-    /// The observer acknowledged the notification (CON), or the link has sent it (NON).
+    /// The observer acknowledged the notification (CON), or the link has sent it (NON); if it is larger than a block, the
+    /// observer has asked for the last one too.
     NotificationDelivered {
         /// Which.
         notification: NotificationId,

@@ -203,7 +203,7 @@ impl Endpoint {
         for notification in gone.into_iter().filter_map(|snapshot| snapshot.notification) {
             if self.unfetched.get(&notification).is_some_and(|part| part.arrived) {
                 self.unfetched.remove(&notification);
-                let why = Failure::TimedOut;
+                let why = Failure::NotFetched;
                 self.events.push_back(Event::NotificationFailed { notification, why });
             }
         }
@@ -223,7 +223,7 @@ impl Endpoint {
             return None;
         }
         self.unfetched.remove(&notification);
-        Some(result.and(Err(Failure::TimedOut)))
+        Some(result.and(Err(Failure::NotFetched)))
     }
 
     /// When the first notification is given up whose rest nobody fetches.

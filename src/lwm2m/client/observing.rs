@@ -191,7 +191,7 @@ impl Client {
             // Said again with each try, which the hold makes rare.
             warn!(
                 path = %target.path,
-                "what a server observes does not fit into one datagram, and it is told nothing of it; \
+                "what a server observes is too large to be sent, and it is told nothing of it; \
                  let it observe the instances or resources one by one"
             );
         } else {

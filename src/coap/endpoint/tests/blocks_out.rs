@@ -309,7 +309,7 @@ fn a_notification_of_which_the_rest_is_never_fetched_has_failed() {
     bench.wait(seconds(246));
     assert_eq!(bench.event(), None);
     bench.wait(seconds(1));
-    assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
+    assert_eq!(bench.event(), not_delivered(Failure::NotFetched));
     assert_eq!(bench.endpoint.poll_timeout(), None);
 }
 
@@ -320,14 +320,14 @@ fn a_notification_whose_rest_is_gone_before_its_acknowledgement_was_not_delivere
     let (_, first) = notified(&mut bench, &body(3000), true);
     bench.first(&hex("41 01 00 40 A2 B1 33"), &[9; 3000]);
     bench.receive_empty(Kind::Acknowledgement, first.mid);
-    assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
+    assert_eq!(bench.event(), not_delivered(Failure::NotFetched));
     let mut bench = Bench::lan();
     let (observation, first) = notified(&mut bench, &body(3000), true);
     bench.endpoint.handle_link(false, bench.now);
     bench.wait(seconds(300));
     bench.endpoint.handle_link(true, bench.now);
     bench.receive_empty(Kind::Acknowledgement, first.mid);
-    assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
+    assert_eq!(bench.event(), not_delivered(Failure::NotFetched));
     bench.act(Action::ForgetObservation { observation });
     bench.wait(seconds(900));
     assert_eq!(bench.event(), None);
