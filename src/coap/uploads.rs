@@ -82,6 +82,12 @@ impl Uploads {
         self.open.retain(|_, upload| now.saturating_duration_since(upload.latest) < lifetime);
     }
 
+    /// Octets of all bodies that are under way.
+    #[cfg(test)]
+    pub fn len_octets(&self) -> usize {
+        self.open.values().map(|upload| upload.body.len()).sum()
+    }
+
     fn sort_in(
         &mut self,
         name: &Name,

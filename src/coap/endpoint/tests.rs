@@ -3,6 +3,7 @@
 mod blocks_in;
 mod blocks_out;
 mod blocks_own;
+mod hostile;
 mod link;
 mod lossy;
 mod observing;
