@@ -212,6 +212,11 @@ impl Message {
 
     /// A Confirmable request.
     pub fn request(mid: u16, token: Token, request: &Request) -> Self {
+        Self::part_of_request(mid, token, request, &request.payload)
+    }
+
+    /// A Confirmable request with this part of its payload alone.
+    pub fn part_of_request(mid: u16, token: Token, request: &Request, payload: &[u8]) -> Self {
         let mut options = vec![];
         push_uint(&mut options, OBSERVE, request.observe);
         push_strings(&mut options, URI_PATH, &request.path);
@@ -219,7 +224,7 @@ impl Message {
         push_strings(&mut options, URI_QUERY, &request.query);
         push_uint(&mut options, ACCEPT, request.accept.map(u32::from));
         let code = Code(method_number(request.method));
-        Self { kind: Kind::Confirmable, code, mid, token, options, payload: request.payload.clone() }
+        Self { kind: Kind::Confirmable, code, mid, token, options, payload: payload.to_vec() }
     }
 
     /// A response or notification.

@@ -122,7 +122,7 @@ impl Own {
             Phase::Sending(block) => {
                 let (block, payload) = Block::cut(&self.request.payload, block.offset(), block.size)?;
                 let blocks = Blocks { block1: Some(block), ..Blocks::default() };
-                Some(Message::request(mid, token, &self.request).with_payload(payload).with_blocks(&blocks))
+                Some(Message::part_of_request(mid, token, &self.request, payload).with_blocks(&blocks))
             }
             Phase::Fetching(Fetching { wanted, .. }) => {
                 let Request { method, path, query, accept, .. } = self.request.clone();

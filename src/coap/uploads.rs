@@ -1,8 +1,8 @@
 //! Bodies of peers' requests that arrive block by block (RFC 7959 §2.5, Block1).
 //!
-//! Bounds: [`MAX_BODY_IN`] octets of a body or what the owner set, [`MAX_PER_PEER`] bodies of a peer (the one that waits longest for its next block is
-//! forgotten; that block is then answered 4.08), [`MAX_TOTAL`] in all (the newcomer is answered 5.03). A body without a new block
-//! for EXCHANGE_LIFETIME is forgotten (BLK-11).
+//! Bounds: [`MAX_BODY_IN`] octets of a body or what the owner set, [`MAX_PER_PEER`] bodies of a peer (the one that waits
+//! longest for its next block is forgotten; that block is then answered 4.08), [`MAX_TOTAL`] in all (the newcomer is
+//! answered 5.03). A body without a new block for EXCHANGE_LIFETIME is forgotten (BLK-11).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
