@@ -119,6 +119,7 @@ impl Server {
     pub fn new(settings: Settings, seed: Seed) -> Self {
         let mut coap = Endpoint::new(settings.params, seed.child("coap"));
         coap.set_max_datagram(settings.max_datagram);
+        coap.set_max_body_in(register::MAX_LIST_OCTETS);
         Self {
             settings,
             coap,
