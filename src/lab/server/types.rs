@@ -14,7 +14,7 @@ pub struct CommandId(pub u64);
 /// What happened at the server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A client registered; see [`Server::registration`].
+    /// A client registered; see [`Server::registration`](super::Server::registration).
     Registered {
         /// Endpoint name.
         endpoint: String,
