@@ -4,7 +4,7 @@
 
 use super::types::{ContentFormat, Request};
 
-/// Most octets of a body that a peer may send us block by block; more is answered 4.13.
+/// Most octets of a body that a peer may send us block by block, unless the owner says otherwise; more is answered 4.13.
 pub const MAX_BODY_IN: usize = 64 * 1024;
 /// Most octets of a body that we send, or fetch from a peer, block by block.
 pub const MAX_BODY_OUT: usize = 1024 * 1024;

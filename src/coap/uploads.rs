@@ -1,6 +1,6 @@
 //! Bodies of peers' requests that arrive block by block (RFC 7959 §2.5, Block1).
 //!
-//! Bounds: [`MAX_BODY_IN`] octets of a body, [`MAX_PER_PEER`] bodies of a peer (the one that waits longest for its next block is
+//! Bounds: [`MAX_BODY_IN`] octets of a body or what the owner set, [`MAX_PER_PEER`] bodies of a peer (the one that waits longest for its next block is
 //! forgotten; that block is then answered 4.08), [`MAX_TOTAL`] in all (the newcomer is answered 5.03). A body without a new block
 //! for EXCHANGE_LIFETIME is forgotten (BLK-11).
 
@@ -20,9 +20,16 @@ const MAX_TOTAL: usize = 16;
 type Name = (Peer, Key, Option<ContentFormat>);
 
 /// The bodies that are not whole yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Uploads {
     open: BTreeMap<Name, Upload>,
+    max_body: usize,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { open: BTreeMap::new(), max_body: MAX_BODY_IN }
+    }
 }
 
 #[derive(Debug)]
@@ -44,6 +51,16 @@ pub enum Taken {
 }
 
 impl Uploads {
+    /// Bodies may have so many octets from now on.
+    pub fn set_max_body(&mut self, octets: usize) {
+        self.max_body = octets;
+    }
+
+    /// Most octets of a body.
+    pub fn max_body(&self) -> usize {
+        self.max_body
+    }
+
     /// A block arrived; `announced` is what Size1 says of the whole.
     pub fn take(
         &mut self,
@@ -78,7 +95,7 @@ impl Uploads {
             return Taken::Refused(Code::BAD_REQUEST);
         }
         let announced = announced.map_or(0, |octets| octets as usize);
-        if announced > MAX_BODY_IN || block.offset() + payload.len() > MAX_BODY_IN {
+        if announced > self.max_body || block.offset() + payload.len() > self.max_body {
             return Taken::Refused(Code::REQUEST_ENTITY_TOO_LARGE);
         }
         if block.number == 0 {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tracing::debug;
 
-use super::super::block::{Block, BlockSize, ETag, Key, MAX_BODY_IN, MAX_BODY_OUT, Wants};
+use super::super::block::{Block, BlockSize, ETag, Key, MAX_BODY_OUT, Wants};
 use super::super::exchange::{Carriage, Out, Purpose};
 use super::super::message::{Blocks, Kind, Message, Token};
 use super::super::own::Own;
@@ -103,7 +103,11 @@ impl Endpoint {
         let block1 = Some(block);
         match taken {
             Taken::Refused(Code::REQUEST_ENTITY_TOO_LARGE) => {
-                let blocks = Blocks { block1, size1: u32::try_from(MAX_BODY_IN).ok(), ..Blocks::default() };
+                let blocks = Blocks {
+                    block1,
+                    size1: u32::try_from(self.uploads.max_body()).ok(),
+                    ..Blocks::default()
+                };
                 Arrived::Answered(Response::new(Code::REQUEST_ENTITY_TOO_LARGE), blocks)
             }
             Taken::Refused(code) => {

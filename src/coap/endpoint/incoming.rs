@@ -17,7 +17,7 @@ use super::super::exchange::{Carriage, Out, OutId, Purpose};
 use super::super::message::{Blocks, Content, Kind, Message};
 use super::super::observe::Freshness;
 use super::super::own::{Own, Step};
-use super::super::types::{Code, Ending, Event, Failure, Response};
+use super::super::types::{Code, Ending, Event, ExchangeId, Failure, Response};
 use super::blockwise::{Address, Arrived};
 use super::{BUSY_SECONDS, Endpoint};
 use crate::net::Peer;
@@ -199,22 +199,26 @@ impl Endpoint {
         let request = self.observing.request(peer, message.token).cloned();
         match self.observing.notified(peer, message.token, sequence, now) {
             Freshness::Fresh(exchange) if blocks.block2.is_some_and(|block| block.more) => {
-                // What was being fetched of an earlier one is of no use any more.
-                let earlier = |out: &Out| matches!(&out.purpose, Purpose::Request(own) if own.notification && own.exchange == exchange);
-                while let Some(id) = self.exchanges.find(earlier) {
-                    self.exchanges.remove(id);
-                }
                 let rest = request
                     .and_then(|request| Own::rest_of_notification(exchange, request, response, blocks));
-                let token = self.new_token(peer);
-                let launched = rest.map(|own| self.launch(peer, Box::new(own), token, now));
-                if launched != Some(Ok(())) {
-                    self.stats.dropped.incomplete_notification += 1;
-                }
+                self.fetch_rest(peer, exchange, rest, now);
             }
             Freshness::Fresh(exchange) => self.events.push_back(Event::Notified { exchange, response }),
             Freshness::Stale => self.stats.dropped.stale_notification += 1,
             Freshness::Unknown => self.stats.dropped.unmatched += 1,
+        }
+    }
+
+    /// Fetches the later blocks of a notification. Those of an earlier one are of no use any more.
+    fn fetch_rest(&mut self, peer: Peer, exchange: ExchangeId, rest: Option<Own>, now: Instant) {
+        let earlier = |out: &Out| matches!(&out.purpose, Purpose::Request(own) if own.notification && own.exchange == exchange);
+        while let Some(id) = self.exchanges.find(earlier) {
+            self.exchanges.remove(id);
+        }
+        let token = self.new_token(peer);
+        let launched = rest.map(|own| self.launch(peer, Box::new(own), token, now));
+        if launched != Some(Ok(())) {
+            self.stats.dropped.incomplete_notification += 1;
         }
     }
 

@@ -11,7 +11,7 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(86_400);
 /// Longest endpoint name; the protocol has no limit, memory has.
 const MAX_NAME_OCTETS: usize = 255;
 /// Longest list of objects: some 16,000 instances.
-const MAX_LIST_OCTETS: usize = 256 * 1024;
+pub(super) const MAX_LIST_OCTETS: usize = 256 * 1024;
 /// 4.12 Precondition Failed: the version of the enabler is not spoken (REG-17).
 const PRECONDITION_FAILED: Code = Code::new(4, 12);
 

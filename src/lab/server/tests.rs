@@ -441,6 +441,13 @@ fn one_registration_too_many_is_refused_with_5_03() {
 }
 
 #[test]
+fn a_list_of_ten_thousand_instances_is_taken() {
+    let mut bench = Bench::registered();
+    let list = (0..10_000).map(|id| format!("</3303/{id}>")).collect::<Vec<_>>().join(",");
+    assert_eq!(bench.at_location(Method::Post, "", &list).code, Code::CHANGED);
+}
+
+#[test]
 fn the_version_that_a_client_announces_decides_how_its_values_read() {
     let mut bench = Bench::new();
     let mut request = Request::new(Method::Post, vec!["rd".into()]);

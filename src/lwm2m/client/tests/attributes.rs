@@ -32,7 +32,7 @@ fn discover(bench: &mut Bench, path: &str) -> String {
 }
 
 #[test]
-fn attributes_are_written_at_every_level_and_shown_there_wa_01_wa_03_dsc_06_dsc_12() {
+fn attributes_are_written_at_every_level_and_shown_there_wa_01_wa_03_dsc_06_dsc_09_dsc_12() {
     let mut bench = bench();
     for (path, query) in [
         ("/3303", "pmin=1"),

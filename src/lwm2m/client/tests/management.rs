@@ -94,6 +94,25 @@ fn formats_are_chosen_by_accept_else_text_for_one_and_a_version_s_own_for_many_r
 }
 
 #[test]
+fn a_read_leaves_out_what_cannot_be_read_or_has_no_value_and_says_no_time_rd_04_rd_13() {
+    let mut bench = lamp_bench();
+    bench.client.set_wall_clock(UnixTime::from_secs(1_767_225_600), bench.now);
+    // The command has no value yet, and resetting the hours is for executing alone.
+    let json = bench.send(read(LAMP, 110));
+    assert_eq!(text(&json), r#"[{"bn":"/3416/0/3","v":20}]"#);
+}
+
+#[test]
+fn an_opaque_value_is_octets_or_as_text_base64_and_may_be_empty_rd_10_rd_11() {
+    let mut bench = Bench::registered();
+    for (octets, base64) in [(vec![1, 2, 3, 4], "AQIDBA=="), (vec![], "")] {
+        bench.client.set_mapped(path("/14/0/1"), Value::Opaque(octets.clone()), None, bench.now).unwrap();
+        assert_eq!(bench.get("/14/0/1"), Response::content(42, octets));
+        assert_eq!(bench.send(read("/14/0/1", 0)), Response::content(0, base64.into()));
+    }
+}
+
+#[test]
 fn one_resource_instance_is_read_by_itself_under_its_full_name_rd_12() {
     let mut bench = Bench::registered();
     for (id, value) in [(0, "a"), (3, "b")] {

@@ -77,15 +77,15 @@ def read():
             answer("2.05", CBOR, body=holds("/19/0", ALL)),
         ),
         Row(
-            "SML-12",
-            "base name down to the instance, names below it",
+            "SML-12 RD-13",
+            "no time in a plain Read; base name down to the instance, names below it",
             get("/19/0/5", accept=JSON),
             answer("2.05", JSON, b'[{"bn":"/19/0/5","v":300}]'),
             get("/19/0", accept=CBOR),
             answer("2.05", CBOR, body=names("/19/0/", ["0/0", "0/300", "1", "2", "3", "5"])),
         ),
         Row(
-            "RD-12",
+            "RD-12 RD-10",
             "one resource instance in text, octets, TLV and SenML",
             get("/19/0/0/0", accept=OPAQUE),
             answer("2.05", OPAQUE, SPECIAL),
