@@ -12,12 +12,8 @@ use std::time::{Duration, Instant};
 
 use nbgate::link::clock;
 
-use gateway::Gateway;
+use gateway::{Extent, Gateway};
 
-const SIZES: [usize; 3] = [10, 1_000, 10_000];
-const ROUNDS: usize = 5;
-/// Requests in a round.
-const REQUESTS: usize = 20_000;
 /// Requests on their way at once.
 const WINDOW: usize = 8;
 /// Loopback loses nothing; a bench that waits longer has failed.
@@ -46,18 +42,19 @@ fn mapped(number: usize) -> Vec<u8> {
 }
 
 fn main() {
+    let extent = Extent::of_this_run();
     println!(
         "requests a second, one core, {WINDOW} on their way at once; goal {GOAL_PER_SECOND} and growth <= {GOAL_GROWTH}"
     );
-    let peers: Vec<Peer> = SIZES.iter().map(|size| Peer::start(*size)).collect();
+    let peers: Vec<Peer> = extent.sizes.iter().map(|size| Peer::start(*size)).collect();
     for question in QUESTIONS {
-        let mut best = [0.0_f64; SIZES.len()];
-        for _ in 0..ROUNDS {
+        let mut best = [0.0_f64; 3];
+        for _ in 0..extent.rounds {
             for (peer, best) in peers.iter().zip(&mut best) {
-                *best = best.max(peer.rate(question));
+                *best = best.max(peer.rate(question, extent.steps));
             }
         }
-        for (size, rate) in SIZES.iter().zip(best) {
+        for (size, rate) in extent.sizes.iter().zip(best) {
             let growth = best[0] / rate;
             let is_met = rate >= GOAL_PER_SECOND && growth <= GOAL_GROWTH;
             let verdict = if is_met { "met" } else { "MISSED" };
@@ -90,12 +87,12 @@ impl Peer {
     }
 
     /// Requests a second in one round.
-    fn rate(&self, question: Question) -> f64 {
+    fn rate(&self, question: Question, requests: usize) -> f64 {
         let start = clock::now();
         let mut asked = 0;
         let mut buffer = [0; 2048];
-        for answered in 0..REQUESTS {
-            while asked < REQUESTS.min(answered + WINDOW) {
+        for answered in 0..requests {
+            while asked < requests.min(answered + WINDOW) {
                 self.ask(question, asked);
                 asked += 1;
             }
@@ -103,7 +100,7 @@ impl Peer {
             // 2.05 on the ACK, with a payload.
             assert!(count > 8 && buffer[0] == 0x62 && buffer[1] == 0x45, "{:02x?}", &buffer[..count]);
         }
-        REQUESTS as f64 / since(start).as_secs_f64()
+        requests as f64 / since(start).as_secs_f64()
     }
 
     fn ask(&self, question: Question, number: usize) {

@@ -19,6 +19,8 @@ pub struct Dedup {
     by_mid: BTreeMap<u16, Entry>,
     octets: usize,
     arrivals: u64,
+    /// Nothing expires sooner; it may be that nothing does then.
+    next_expiry: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Dedup {
         self.remove(mid);
         self.octets += answer.len();
         self.arrivals += 1;
+        self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
         self.by_mid.insert(mid, Entry { token, arrival: self.arrivals, expires, answer });
         while self.by_mid.len() > MAX_ENTRIES || self.octets > MAX_OCTETS {
             let Some(oldest) = self.oldest_answered() else { return };
@@ -79,7 +82,12 @@ impl Dedup {
 
     /// Forgets what has expired.
     pub fn expire(&mut self, now: Instant) {
+        // Asked with each datagram, and true a few times an hour.
+        if self.next_expiry.is_none_or(|next| now < next) {
+            return;
+        }
         self.by_mid.retain(|_, entry| now < entry.expires);
+        self.next_expiry = self.by_mid.values().map(|entry| entry.expires).min();
         self.octets = self.by_mid.values().map(|entry| entry.answer.len()).sum();
     }
 

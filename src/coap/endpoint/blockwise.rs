@@ -103,7 +103,11 @@ impl Endpoint {
         let block1 = Some(block);
         match taken {
             Taken::Refused(Code::REQUEST_ENTITY_TOO_LARGE) => {
-                let blocks = Blocks { block1, size1: u32::try_from(self.uploads.max_body()).ok(), ..Blocks::default() };
+                let blocks = Blocks {
+                    block1,
+                    size1: u32::try_from(self.uploads.max_body()).ok(),
+                    ..Blocks::default()
+                };
                 Arrived::Answered(Response::new(Code::REQUEST_ENTITY_TOO_LARGE), blocks)
             }
             Taken::Refused(code) => {
