@@ -27,7 +27,7 @@ fn main() {
     }
     for (size, cost) in extent.sizes.iter().zip(best) {
         let growth = cost.as_secs_f64() / best[0].as_secs_f64();
-        let verdict = if growth <= GOAL_GROWTH { "met" } else { "MISSED" };
+        let verdict = extent.verdict(growth <= GOAL_GROWTH);
         println!(
             "{size:6} observations  {:6.2} us a change  growth {growth:.2}  {verdict}",
             cost.as_secs_f64() * 1e6

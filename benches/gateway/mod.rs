@@ -28,15 +28,25 @@ pub struct Extent {
     pub rounds: usize,
     /// Requests or changes in a round.
     pub steps: usize,
+    is_measured: bool,
 }
 
 impl Extent {
     /// What `cargo bench` measures; `cargo test` only tries whether it runs to its end.
     pub fn of_this_run() -> Self {
         if std::env::args().any(|argument| argument == "--bench") {
-            Self { sizes: [10, 1_000, 10_000], rounds: 5, steps: 20_000 }
+            Self { sizes: [10, 1_000, 10_000], rounds: 5, steps: 20_000, is_measured: true }
         } else {
-            Self { sizes: [1, 10, 100], rounds: 1, steps: 200 }
+            Self { sizes: [1, 10, 100], rounds: 1, steps: 200, is_measured: false }
+        }
+    }
+
+    /// What to say of a goal; a trial, perhaps without optimisation, says nothing of it.
+    pub fn verdict(self, is_met: bool) -> &'static str {
+        match (self.is_measured, is_met) {
+            (false, _) => "tried",
+            (true, true) => "met",
+            (true, false) => "MISSED",
         }
     }
 }

@@ -147,3 +147,16 @@ fn cell_options(args: &Args) -> cell::Options {
         ..cell::Options::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_receive_limit_is_what_a_modem_can_have() {
+        assert_eq!(receive_limit("512"), Ok(512));
+        for wrong in ["63", "1501", "-1", "many"] {
+            assert!(receive_limit(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -8,19 +8,19 @@ use std::time::Instant;
 
 use super::message::Token;
 
-/// Most messages remembered of one peer.
-const MAX_ENTRIES: usize = 64;
+/// Most messages remembered of one peer: more than any burst that a server opens with.
+const MAX_ENTRIES: usize = 512;
 /// Most octets of cached answers for one peer; the newest answer is kept whatever its size.
-const MAX_OCTETS: usize = 16 * 1024;
+const MAX_OCTETS: usize = 64 * 1024;
 
 /// What is remembered of one peer's messages.
 #[derive(Debug, Default)]
 pub struct Dedup {
     by_mid: BTreeMap<u16, Entry>,
+    /// Message IDs in the order in which they arrived.
+    by_arrival: BTreeMap<u64, u16>,
     octets: usize,
     arrivals: u64,
-    /// Nothing expires sooner; it may be that nothing does then.
-    next_expiry: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -64,44 +64,43 @@ impl Dedup {
         self.remove(mid);
         self.octets += answer.len();
         self.arrivals += 1;
-        self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
-        self.by_mid.insert(mid, Entry { token, arrival: self.arrivals, expires, answer });
-        while self.by_mid.len() > MAX_ENTRIES || self.octets > MAX_OCTETS {
-            let Some(oldest) = self.oldest_answered() else { return };
-            self.remove(oldest);
-        }
+        let arrival = self.arrivals;
+        self.by_arrival.insert(arrival, mid);
+        self.by_mid.insert(mid, Entry { token, arrival, expires, answer });
+        self.keep_bounds(mid);
     }
 
     /// Sets what copies of a remembered message get from now on.
     pub fn answer(&mut self, mid: u16, token: Token, answer: Answer) {
-        if let Some(entry) = self.by_mid.get(&mid).filter(|entry| entry.token == token) {
-            let expires = entry.expires;
-            self.insert(mid, token, answer, expires);
-        }
+        let Some(entry) = self.by_mid.get_mut(&mid).filter(|entry| entry.token == token) else { return };
+        self.octets += answer.len();
+        self.octets -= std::mem::replace(&mut entry.answer, answer).len();
+        self.keep_bounds(mid);
     }
 
-    /// Forgets what has expired.
+    /// Forgets what has expired. What arrived after a message that is remembered longer may stay as long as that.
     pub fn expire(&mut self, now: Instant) {
-        // Asked with each datagram, and true a few times an hour.
-        if self.next_expiry.is_none_or(|next| now < next) {
-            return;
+        while let Some(mid) = self.by_arrival.first_key_value().map(|(_, mid)| *mid) {
+            if self.by_mid.get(&mid).is_some_and(|entry| now < entry.expires) {
+                return;
+            }
+            self.remove(mid);
         }
-        self.by_mid.retain(|_, entry| now < entry.expires);
-        self.next_expiry = self.by_mid.values().map(|entry| entry.expires).min();
-        self.octets = self.by_mid.values().map(|entry| entry.answer.len()).sum();
     }
 
-    /// The oldest one that may go; never the newest.
-    fn oldest_answered(&self) -> Option<u16> {
-        self.by_mid
-            .iter()
-            .filter(|(_, entry)| entry.answer != Answer::Pending && entry.arrival != self.arrivals)
-            .min_by_key(|(_, entry)| entry.arrival)
-            .map(|(mid, _)| *mid)
+    fn keep_bounds(&mut self, newest: u16) {
+        while self.by_mid.len() > MAX_ENTRIES || self.octets > MAX_OCTETS {
+            let may_go = |mid: &&u16| {
+                **mid != newest && self.by_mid.get(mid).is_none_or(|entry| entry.answer != Answer::Pending)
+            };
+            let Some(oldest) = self.by_arrival.values().find(may_go).copied() else { return };
+            self.remove(oldest);
+        }
     }
 
     fn remove(&mut self, mid: u16) {
         if let Some(entry) = self.by_mid.remove(&mid) {
+            self.by_arrival.remove(&entry.arrival);
             self.octets -= entry.answer.len();
         }
     }
@@ -154,7 +153,7 @@ mod tests {
         assert!(dedup.find(999, Token::EMPTY, t0).is_some());
         assert!(dedup.find(1, Token::EMPTY, t0).is_none());
         dedup.expire(expires);
-        assert_eq!((dedup.by_mid.len(), dedup.octets), (0, 0));
+        assert_eq!((dedup.by_mid.len(), dedup.by_arrival.len(), dedup.octets), (0, 0, 0));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Own messages from the queue to their end: order at the door, NSTART, and finding what an answer belongs to.
 //!
 //! Order: acknowledgements, resets and responses; registration; notifications; everything else. Within a class first come, first
-//! served, but what has to wait for its peer (NSTART, or an earlier notification of the same observation) lets others pass.
+//! served, but the next block of a transfer goes before what has not begun, and what has to wait for its peer (NSTART, an earlier
+//! notification of the same observation, a transfer for the same resource) lets others pass.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -140,6 +141,13 @@ impl Exchanges {
         self.queues[out.purpose.class()].push_back(id);
         self.open.insert(id, out);
         id
+    }
+
+    /// Puts the next message of something that is under way before all of its class.
+    pub fn push_first(&mut self, out: Out) {
+        let class = out.purpose.class();
+        self.push(out);
+        self.queues[class].rotate_right(1);
     }
 
     /// Takes a message out, wherever it is; the link's report on it will find nothing.
@@ -333,7 +341,26 @@ impl Exchanges {
             (Carriage::Confirmable(_), Purpose::Reply { .. }) => outstanding.responses < nstart,
             (Carriage::Confirmable(_), _) => outstanding.all < nstart,
         };
-        in_turn && !self.follows_another(id, out)
+        in_turn && !self.follows_another(id, out) && !self.collides_with_another(id, out)
+    }
+
+    /// Requests for the same thing of which one goes block by block are sent one after the other.
+    fn collides_with_another(&self, id: OutId, out: &Out) -> bool {
+        let Purpose::Request(own) = &out.purpose else { return false };
+        let left =
+            |out: &Out| matches!(&out.carriage, Carriage::Confirmable(delivery) if delivery.has_left());
+        if left(out) || own.has_begun() {
+            return false;
+        }
+        self.open.iter().any(|(other_id, other)| match &other.purpose {
+            Purpose::Request(under_way) => {
+                *other_id != id
+                    && other.peer == out.peer
+                    && (left(other) || under_way.has_begun())
+                    && own.collides_with(under_way)
+            }
+            _ => false,
+        })
     }
 
     /// One notification of an observation at a time, in order (OBS-15); the first answer counts as one.

@@ -8,7 +8,7 @@
 //!     └───────── answer with more blocks ─────► Fetching ──the last block──► over
 //! ```
 
-use super::block::{Block, BlockSize, MAX_BODY_OUT};
+use super::block::{Block, BlockSize, Key, MAX_BODY_OUT};
 use super::message::{Blocks, Message, Token};
 use super::types::{Code, ExchangeId, Priority, Request, Response};
 
@@ -21,6 +21,8 @@ pub struct Own {
     pub exchange: ExchangeId,
     pub request: Request,
     pub priority: Priority,
+    /// What the blocks of its body and answer have in common.
+    key: Key,
     /// The answer completes a notification of the observation that `exchange` began.
     pub notification: bool,
     phase: Phase,
@@ -60,8 +62,9 @@ pub enum Step {
 }
 
 impl Own {
-    pub const fn new(exchange: ExchangeId, request: Request, priority: Priority) -> Self {
+    pub fn new(exchange: ExchangeId, request: Request, priority: Priority) -> Self {
         Self {
+            key: Key::of(&request),
             exchange,
             request,
             priority,
@@ -83,6 +86,21 @@ impl Own {
         let mut own = Self::new(exchange, request, Priority::Ordinary);
         own.notification = true;
         (own.answered(first, blocks) == Step::Next).then_some(own)
+    }
+
+    /// Cannot begin while `other` is under way: their blocks would be taken for each other's (RFC 7959 §2.5).
+    pub fn collides_with(&self, other: &Self) -> bool {
+        let blockwise = |own: &Self| !matches!(own.phase, Phase::Whole);
+        self.key == other.key && (blockwise(self) || blockwise(other))
+    }
+
+    /// Its first message was answered.
+    pub const fn has_begun(&self) -> bool {
+        match &self.phase {
+            Phase::Whole => false,
+            Phase::Sending(block) => block.number > 0,
+            Phase::Fetching(_) => true,
+        }
     }
 
     /// The next message; `None` when no block of it is small enough for `limit` octets, or the body is too large to be sent.

@@ -50,7 +50,7 @@ pub struct Dropped {
     pub incomplete_notification: u64,
     /// From one peer more than can be served.
     pub peers_full: u64,
-    /// An acknowledgement or reset of ours while too many were waiting for the link.
+    /// A reply of ours, or the request that asked for it, while too many were waiting for the link.
     pub replies_full: u64,
     /// A reply of ours that the link could not send after some attempts.
     pub unsendable: u64,

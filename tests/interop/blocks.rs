@@ -56,8 +56,9 @@ fn long_values(modem: Option<VirtualModem>, formats: &[&str]) {
         });
     }
     house.stop();
-    let captured = capture.stop();
-    assert!(captured.faults().is_empty(), "{:#?}", captured.faults());
+    // In what Leshan sends, tshark takes the first block of a TLV for all of it.
+    let ours: Vec<_> = capture.stop().faults().into_iter().filter(|fault| fault.is_of_client).collect();
+    assert!(ours.is_empty(), "packets of the gateway that tshark finds fault with: {ours:#?}");
 }
 
 #[test]

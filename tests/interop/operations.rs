@@ -6,6 +6,9 @@ use crate::peers::nbgate::VirtualModem;
 use crate::peers::tshark::{Capture, Captured};
 use crate::table;
 
+/// Hundreds of requests one after the other: what a real round trip does to one is shown elsewhere.
+const VERY_QUICK: &str = "10ms";
+
 #[test]
 #[ignore = "needs real peers: scripts/test runs it"]
 fn operations_over_kernel_udp_under_1_0() {
@@ -21,13 +24,13 @@ fn operations_over_kernel_udp_under_1_1() {
 #[test]
 #[ignore = "needs real peers: scripts/test runs it"]
 fn operations_over_a_virtual_modem_under_1_0() {
-    run("1.0", Some(VirtualModem::on_pty()));
+    run("1.0", Some(VirtualModem::with_round_trip(VERY_QUICK)));
 }
 
 #[test]
 #[ignore = "needs real peers: scripts/test runs it"]
 fn operations_over_a_virtual_modem_under_1_1() {
-    run("1.1", Some(VirtualModem::on_pty()));
+    run("1.1", Some(VirtualModem::with_round_trip(VERY_QUICK)));
 }
 
 fn run(version: &'static str, modem: Option<VirtualModem>) {

@@ -36,14 +36,14 @@ fn two_servers_live_side_by_side() {
     assert_eq!(other.ask("observe", &ep, READING, json!({ "format": "SENML_CBOR" }))["code"], "2.05");
     let (mark, mark_other) = (house.leshan.mark(), other.mark());
     house.warm(25.0);
-    let told = other.event("notification", mark_other, |_| true);
+    let told = other.event("notification", mark_other, is_news);
     assert_eq!(
         (value(&told, READING), &told["format"]),
         (Some(&json!(25.0)), &json!("SENML_CBOR")),
         "{told}"
     );
     house.warm(45.0);
-    let told = house.leshan.event("notification", mark, |_| true);
+    let told = house.leshan.event("notification", mark, is_news);
     assert_eq!((value(&told, READING), &told["format"]), (Some(&json!(45.0)), &json!("TLV")), "{told}");
 
     // WR-14: what one writes the other is told.

@@ -2,11 +2,12 @@
 //!
 //! Columns, separated by tabs: IDs of what the row proves · version of LwM2M (`1.0`, `1.1`, `both`) · what is asked · path ·
 //! more of the request, as JSON · formats to ask in, one after the other · response code · what must be seen then, as JSON.
-//! `MANY` are the formats that hold several values, `ANY` those and text. `-` stands for an empty column, a line that starts with `#` for nothing.
+//! `MANY` are the formats that hold several values, `ANY` those and text. `-` stands for an empty column, a line that starts
+//! with `#` for nothing.
 //!
-//! Asked may be any command of the Leshan peer, and `update` for a partial write. What was written is read back: over kernel
-//! UDP in every format that fits, over a modem in one. A request with `values` or `instances` takes another of them with
-//! each format, so that each is seen to work. `{test}` in a path is the test object of the version.
+//! Asked may be any command of the Leshan peer, and `update` for a partial write. What was written over kernel UDP is read
+//! back in every format that fits; a modem carries octets and has no say in them. A request with `values` or `instances`
+//! takes another of them with each format, so that each is seen to work. `{test}` is the test object of the version.
 //!
 //! What must be seen: at a path its value (`null`: none), in a field of the answer this, a message on MQTT (`mqtt`), a link
 //! in a registration update (`listed`, `gone`).
@@ -141,7 +142,10 @@ impl Row {
         {
             return Err(format!("in another format than asked: {}", told()));
         }
-        let reads_back = command == "write" && self.code == "2.04" && !request.contains_key("payload");
+        let reads_back = command == "write"
+            && self.code == "2.04"
+            && !request.contains_key("payload")
+            && house.plan.modem.is_none();
         self.check(house, &answer, &marks).map_err(|fault| format!("{fault} in {}", told()))?;
         if let (true, Some(written)) = (reads_back, request.get("value")) {
             read_back(house, &self.path, written).map_err(|fault| format!("{fault} after {}", told()))?;
@@ -200,11 +204,10 @@ fn read_back(house: &mut House, path: &str, written: &Value) -> Result<(), Strin
     // A resource instance is read with its resource, which every version can.
     let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
     let at = if path.matches('/').count() == 4 { above } else { path };
-    let formats: &[&str] = match (&house.plan.modem, written) {
-        (Some(_), _) => &["TLV"],
-        (None, Value::Object(_)) => many(house.plan.version),
-        (None, _) if at != path => many(house.plan.version),
-        (None, _) => &[&["TEXT"], many(house.plan.version)].concat(),
+    let formats: &[&str] = match written {
+        Value::Object(_) => many(house.plan.version),
+        _ if at != path => many(house.plan.version),
+        _ => &[&["TEXT"], many(house.plan.version)].concat(),
     };
     for format in formats {
         let read = house.ask("read", at, json!({ "format": number_of(format) }));

@@ -233,10 +233,15 @@ impl Endpoint {
         now: Instant,
     ) -> Result<(), Failure> {
         let mid = self.mids.next(now).ok_or(Failure::QueueFull)?;
+        let first = own.has_begun();
         let message = own.message(mid, token, self.max_datagram).ok_or(Failure::TooLarge)?;
         let octets = message.encode(self.max_datagram).ok_or(Failure::TooLarge)?;
         let (purpose, carriage) = (Purpose::Request(own), Carriage::Confirmable(Delivery::new()));
-        self.exchanges.push(Out { peer, mid, token, octets, purpose, carriage });
+        let out = Out { peer, mid, token, octets, purpose, carriage };
+        match first {
+            true => self.exchanges.push_first(out),
+            false => _ = self.exchanges.push(out),
+        }
         Ok(())
     }
 }

@@ -17,17 +17,17 @@ use super::super::exchange::{Carriage, Out, OutId, Purpose};
 use super::super::message::{Blocks, Content, Kind, Message};
 use super::super::observe::Freshness;
 use super::super::own::{Own, Step};
-use super::super::types::{Code, Ending, Event, Failure, Response};
+use super::super::types::{Code, Ending, Event, ExchangeId, Failure, Response};
 use super::blockwise::{Address, Arrived};
 use super::{BUSY_SECONDS, Endpoint};
 use crate::net::Peer;
 
 /// Most requests of one peer that are served or answered at the same time.
 const MAX_REQUESTS_PER_PEER: usize = 16;
-/// Most acknowledgements, resets and repeated answers of one peer that may wait for the link.
-const MAX_REPLIES_PER_PEER: usize = 16;
+/// Most replies of whatever kind to one peer that may wait for the link: more than any burst that a server opens with.
+const MAX_REPLIES_PER_PEER: usize = 256;
 /// The same for all peers together: without a peer filter anybody can ping.
-const MAX_REPLIES: usize = 128;
+const MAX_REPLIES: usize = 1024;
 
 impl Endpoint {
     /// Takes a message whose datagram had `len` octets.
@@ -62,6 +62,10 @@ impl Endpoint {
             return;
         }
         if self.is_duplicate(peer, message, now) {
+            return;
+        }
+        if self.replies_to(peer) >= MAX_REPLIES_PER_PEER {
+            self.stats.dropped.replies_full += 1;
             return;
         }
         let request = match message.to_request() {
@@ -195,22 +199,26 @@ impl Endpoint {
         let request = self.observing.request(peer, message.token).cloned();
         match self.observing.notified(peer, message.token, sequence, now) {
             Freshness::Fresh(exchange) if blocks.block2.is_some_and(|block| block.more) => {
-                // What was being fetched of an earlier one is of no use any more.
-                let earlier = |out: &Out| matches!(&out.purpose, Purpose::Request(own) if own.notification && own.exchange == exchange);
-                while let Some(id) = self.exchanges.find(earlier) {
-                    self.exchanges.remove(id);
-                }
                 let rest = request
                     .and_then(|request| Own::rest_of_notification(exchange, request, response, blocks));
-                let token = self.new_token(peer);
-                let launched = rest.map(|own| self.launch(peer, Box::new(own), token, now));
-                if launched != Some(Ok(())) {
-                    self.stats.dropped.incomplete_notification += 1;
-                }
+                self.fetch_rest(peer, exchange, rest, now);
             }
             Freshness::Fresh(exchange) => self.events.push_back(Event::Notified { exchange, response }),
             Freshness::Stale => self.stats.dropped.stale_notification += 1,
             Freshness::Unknown => self.stats.dropped.unmatched += 1,
+        }
+    }
+
+    /// Fetches the later blocks of a notification. Those of an earlier one are of no use any more.
+    fn fetch_rest(&mut self, peer: Peer, exchange: ExchangeId, rest: Option<Own>, now: Instant) {
+        let earlier = |out: &Out| matches!(&out.purpose, Purpose::Request(own) if own.notification && own.exchange == exchange);
+        while let Some(id) = self.exchanges.find(earlier) {
+            self.exchanges.remove(id);
+        }
+        let token = self.new_token(peer);
+        let launched = rest.map(|own| self.launch(peer, Box::new(own), token, now));
+        if launched != Some(Ok(())) {
+            self.stats.dropped.incomplete_notification += 1;
         }
     }
 
@@ -361,17 +369,20 @@ impl Endpoint {
         if self.exchanges.is_reply_queued(peer, &octets) {
             return;
         }
-        let waiting = |out: &Out| {
-            matches!(
-                (&out.carriage, &out.purpose),
-                (Carriage::Once { queued: true, .. }, Purpose::Reply { .. })
-            )
-        };
-        let of_peer = self.exchanges.count(|out| out.peer == peer && waiting(out));
-        if of_peer >= MAX_REPLIES_PER_PEER || self.exchanges.count(waiting) >= MAX_REPLIES {
-            self.stats.dropped.replies_full += 1;
-            return;
+        let full = self.replies_to(peer) >= MAX_REPLIES_PER_PEER
+            || self.exchanges.count(is_reply_waiting) >= MAX_REPLIES;
+        match full {
+            true => self.stats.dropped.replies_full += 1,
+            false => _ = self.exchanges.push(Out::reply(peer, octets)),
         }
-        self.exchanges.push(Out::reply(peer, octets));
     }
+
+    /// Replies to this peer that wait for the link.
+    fn replies_to(&self, peer: Peer) -> usize {
+        self.exchanges.count(|out| out.peer == peer && is_reply_waiting(out))
+    }
+}
+
+fn is_reply_waiting(out: &Out) -> bool {
+    matches!((&out.carriage, &out.purpose), (Carriage::Once { queued: true, .. }, Purpose::Reply { .. }))
 }

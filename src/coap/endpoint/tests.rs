@@ -11,7 +11,7 @@ mod served;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::super::types::Method;
+use super::super::types::{Code, ExchangeId, Method, Priority, Request, RequestId, Response};
 use super::*;
 
 const PEER: Peer = peer(1);

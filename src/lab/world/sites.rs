@@ -171,7 +171,7 @@ impl Sites {
     pub(super) fn may_pend(&self, players: &[Player]) -> usize {
         let paths = players.iter().flat_map(|player| {
             let object = player.kind().object();
-            player.last().iter().map(move |(resource, _)| Path::resource_of(object, 0, *resource))
+            player.last().keys().map(move |resource| Path::resource_of(object, 0, *resource))
         });
         paths.filter(|path| self.sites.iter().all(|site| site.has_band(*path))).count()
     }

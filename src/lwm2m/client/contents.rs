@@ -148,6 +148,10 @@ impl Client {
         }
         self.held.instances_made(instances.len());
         self.apply(contents.into_iter().map(|(path, content)| (path, Some(content))).collect());
+        for instance in instances {
+            // Who observes the object hears of an instance without resources, too (OBS-14).
+            self.note_change(*instance);
+        }
         self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
 

@@ -42,6 +42,8 @@ class Dialogue:
         self.story = []
         self.own = False
         self.over = False
+        # Another server that the gateway has, if any.
+        self.other = None
         # Tokens of rows that failed: what still comes under them is rejected.
         self.dead = set()
         self.location = ["rd", "x"]

@@ -128,8 +128,7 @@ def check_register(request):
         return f"there is an lwm2m parameter: {request.opt.uri_query}"
     if queries != {"lt": "86400", "b": "U"}:
         return f"lifetime and binding are {queries}"
-    unquoted = re.findall(r";ver=[^\"]", request.payload.decode())
-    return f"LwM2M 1.0 quotes versions: {request.payload!r}" if unquoted else None
+    return None if b"</3303>;ver=1.1," in request.payload else f"no version of 3303: {request.payload!r}"
 
 
 def instances(request):
@@ -155,7 +154,7 @@ async def opening(context, registrations):
     register = await asyncio.wait_for(registrations.news.get(), PATIENCE)
     told = register
     run = Opening(context, register.remote)
-    run.judge("REG-01 REG-04 REG-12: OneNET's registration", check_register(register))
+    run.judge("REG-01 REG-04 REG-06 REG-12: OneNET's registration", check_register(register))
     while not EXPECTED <= instances(told):
         told = await asyncio.wait_for(registrations.news.get(), PATIENCE)
     listed = sorted(instances(told))

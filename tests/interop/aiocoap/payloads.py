@@ -148,6 +148,16 @@ def holds(base, wanted, *, only=True):
     return check
 
 
+def lacks(*paths):
+    """A check of TLV: none of these resources of one instance is there, and something else is."""
+
+    def check(received):
+        found = values(received.message.payload, received.format, paths[0].rsplit("/", 1)[0])
+        return f"{found}" if not found or found.keys() & set(paths) else None
+
+    return check
+
+
 def lists(*wanted, first=None, without=()):
     """A check of link format: these links are there, `first` leads, and none of `without` is."""
 

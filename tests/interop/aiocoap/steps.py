@@ -411,3 +411,27 @@ def ended():
         talk.over = True
 
     return step
+
+
+# ---- a second server
+
+
+def at_other(*steps):
+    """These steps are the other server's."""
+
+    def step(talk):
+        for inner in flat(steps):
+            inner(talk.other)
+
+    return step
+
+
+def same_as_first(verb, path, **more):
+    """A request with the Message ID and token of the first server's last."""
+
+    def step(talk):
+        sent = talk.other.last
+        octets = messages.request(verb, path, sent.mid, sent.token, **more)
+        talk.tell(Sent(octets, sent.mid, sent.token, path))
+
+    return step

@@ -9,7 +9,7 @@ use super::process::{PATIENCE, Process};
 /// A server that runs a suite of rows against the gateway that registers with it.
 pub struct Scripted {
     process: Process,
-    uri: String,
+    uris: Vec<String>,
     /// Lines that were read.
     read: usize,
 }
@@ -38,18 +38,18 @@ impl Scripted {
         // -B: no compiled files among the sources.
         let process = Process::start("scripted server", command.args(["-B", "-u"]).arg(main).arg(suite));
         let ready = |line: &str| line.strip_prefix("ready ").map(str::to_owned);
-        let uri = process.wait_for("ready", 0, PATIENCE, ready);
-        Self { process, uri, read: 0 }
+        let uris = process.wait_for("ready", 0, PATIENCE, ready);
+        Self { process, uris: uris.split(' ').map(str::to_owned).collect(), read: 0 }
     }
 
-    /// Where it listens: `coap://127.0.0.1:PORT`.
-    pub fn uri(&self) -> &str {
-        &self.uri
+    /// Where each of its servers listens: `coap://127.0.0.1:PORT`.
+    pub fn uris(&self) -> &[String] {
+        &self.uris
     }
 
-    /// The port it listens on.
+    /// The port of the first.
     pub fn port(&self) -> u16 {
-        let port = self.uri.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = self.uris[0].rsplit(':').next().and_then(|port| port.parse().ok());
         port.expect("the URI ends with a port")
     }
 

@@ -226,6 +226,39 @@ fn a_separate_2_31_is_acknowledged_and_goes_on() {
 }
 
 #[test]
+fn two_transfers_to_the_same_place_go_one_after_the_other() {
+    // BLK-20: the peer could not tell their blocks apart
+    let mut bench = Bench::new(Params::lan().with_nstart(4).unwrap());
+    bench.request(1, register(1500));
+    bench.request(2, register(1400));
+    bench.request(3, register(3));
+    bench.request(4, read());
+    let (first, _) = bench.sent_block();
+    assert_eq!(bench.send_message().code.to_string(), "0.01", "what goes elsewhere need not wait");
+    assert_eq!(bench.send(), None);
+    bench.receive_empty(Kind::Acknowledgement, first.mid);
+    assert_eq!(bench.send(), None, "nor while its answer is still to come");
+    let blocks = Blocks { block1: Some(block1(&first)), ..Blocks::default() };
+    let separate =
+        Message::response(Kind::NonConfirmable, 0x777, first.token, &Response::new(Code::CONTINUE));
+    bench.receive_from(PEER, &separate.with_blocks(&blocks).encode(99).unwrap());
+    let (last, block) = bench.sent_block();
+    assert_eq!((block.number, block.more, bench.send()), (1, false, None));
+    bench.acknowledge_block(&last, Code::CREATED, 1024);
+    assert_eq!(bench.sent_block().1.number, 0);
+}
+
+#[test]
+fn the_next_block_goes_before_what_has_not_begun() {
+    let mut bench = Bench::lan();
+    bench.request(1, register(2500));
+    bench.request(2, read());
+    let (first, _) = bench.sent_block();
+    bench.acknowledge_block(&first, Code::CONTINUE, 1024);
+    assert_eq!(bench.sent_block().1.number, 1);
+}
+
+#[test]
 fn an_abandoned_transfer_stops() {
     let mut bench = Bench::lan();
     bench.request(1, register(2500));

@@ -265,6 +265,27 @@ fn observe_values_can_start_from_the_clock() {
 }
 
 #[test]
+fn observe_values_wrap_and_every_observer_has_its_own() {
+    // OBS-11, OBS-01
+    let mut bench = Bench::new(Params::lan().with_nstart(4).unwrap());
+    bench.endpoint.start_observe_after(0xff_fffd);
+    let ours = bench.observed(1, 0xa1);
+    bench.receive_from(OTHER, &hex("41 01 00 01 A1 60 51 33"));
+    let Some(Event::Request { id, peer: OTHER, .. }) = bench.event() else { panic!() };
+    bench.respond(id, content("x"));
+    assert_eq!(observe(&bench.send_message()), Some(0xff_fffe));
+    let Some(Event::ObservationStarted { id: theirs, .. }) = bench.event() else { panic!() };
+    for (number, value) in [(1, 0xff_ffff), (2, 0), (3, 1)] {
+        bench.notify(number, ours, false);
+        assert_eq!(observe(&bench.send_message()), Some(value));
+    }
+    bench.notify(4, theirs, false);
+    let outgoing = bench.hand().unwrap();
+    let message = Message::decode(&outgoing.datagram.payload).unwrap();
+    assert_eq!((outgoing.datagram.peer, observe(&message)), (OTHER, Some(0xff_ffff)));
+}
+
+#[test]
 fn is_free_says_when_a_notification_would_leave_at_once() {
     let mut bench = Bench::lan();
     let observation = bench.observed(1, 0xa1);

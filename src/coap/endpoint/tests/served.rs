@@ -307,7 +307,7 @@ fn what_many_strangers_send_stays_bounded() {
     let requests = std::iter::from_fn(|| bench.event()).count();
     assert_eq!(requests, MAX_PEERS * 16);
     let replies = std::iter::from_fn(|| bench.send()).count();
-    assert!(replies <= 128, "{replies}");
+    assert!(replies <= 1024, "{replies}");
     assert!(bench.endpoint.stats().dropped.peers_full > 0);
     bench.wait(seconds(300));
     bench.receive("42 01 12 34 A1 B2 B1 33");

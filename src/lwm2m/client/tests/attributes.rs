@@ -32,7 +32,7 @@ fn discover(bench: &mut Bench, path: &str) -> String {
 }
 
 #[test]
-fn attributes_are_written_at_every_level_and_shown_there_wa_01_wa_03_dsc_06_dsc_12() {
+fn attributes_are_written_at_every_level_and_shown_there_wa_01_wa_03_dsc_06_dsc_09_dsc_12() {
     let mut bench = bench();
     for (path, query) in [
         ("/3303", "pmin=1"),
@@ -150,6 +150,17 @@ fn attributes_of_a_resource_instance_go_with_it_wa_11() {
     let back = Content::Multiple(vec![(3, Value::String("c".into()))]);
     bench.client.apply(vec![(path("/3349/0/5912"), Some(back))]);
     assert_eq!(discover(&mut bench, "/3349/0/5912"), "</3349/0/5912>;dim=1;pmin=2,</3349/0/5912/3>");
+}
+
+#[test]
+fn attributes_of_an_instance_go_with_it_wa_11() {
+    let mut bench = Bench::registered_at(Settings { held_objects: BTreeSet::from([16]), ..settings(1) });
+    bench.client.create(&[path("/16/1")], vec![], bench.now);
+    write(&mut bench, "/16", "pmin=2");
+    write(&mut bench, "/16/1", "pmax=60");
+    assert_eq!(bench.send(request(Method::Delete, "/16/1")).code, Code::DELETED);
+    bench.client.create(&[path("/16/1")], vec![], bench.now);
+    assert_eq!(discover(&mut bench, "/16/1"), "</16/1>;pmin=2");
 }
 
 #[test]

@@ -91,6 +91,28 @@ fn crossing_value_is_told_after_pmin_though_the_value_came_back_and_then_that_nt
 }
 
 #[test]
+fn crossing_value_that_is_past_has_its_time_beside_it_where_the_format_has_a_place_ntf_12() {
+    for (format, expected) in [(110, r#"[{"bn":"/3303/0/5700","bt":1767225600,"v":60}]"#), (0, "60")] {
+        let mut bench = Bench::registered();
+        bench.client.set_mapped(TEMPERATURE, Value::Float(40.0), None, bench.now).unwrap();
+        announced(&mut bench);
+        bench.client.set_wall_clock(UnixTime::from_secs(1_767_225_600), bench.now);
+        write(&mut bench, "/3303/0/5700", "gt=50&pmin=10");
+        let observe =
+            CoapRequest { observe: Some(0), accept: Some(format), ..request(Method::Get, "/3303/0/5700") };
+        bench.send(observe);
+        bench.set(TEMPERATURE, 60.0, 1);
+        bench.advance(seconds(2));
+        bench.set(TEMPERATURE, 45.0, 2);
+        bench.advance_to_next_deadline();
+        assert_eq!(text(&bench.acknowledge()), expected);
+        // What it is now needs none.
+        bench.advance_to_next_deadline();
+        assert!(!text(&bench.acknowledge()).contains("bt"));
+    }
+}
+
+#[test]
 fn present_value_goes_before_an_earlier_crossing_if_it_is_a_reason_itself_ntf_03() {
     let mut bench = watched("gt=50&pmin=10");
     for (value, sample) in [(60.0, 1), (45.0, 2), (70.0, 3), (80.0, 4)] {
@@ -170,13 +192,8 @@ fn limits_of_a_resource_do_not_act_on_observations_above_it_ntf_02() {
     bench.observe("/3303/0");
     bench.set(TEMPERATURE, 41.0, 1);
     assert_eq!(bench.notified.len(), 1);
-    assert_eq!(bench.acknowledge().content_format, Some(bench_default()));
+    assert_eq!(bench.acknowledge().content_format, Some(112));
     assert!(bench.notified.is_empty());
-}
-
-/// The format of a Read of an instance.
-fn bench_default() -> u16 {
-    11542
 }
 
 #[test]

@@ -68,27 +68,62 @@ fn clock_goes_on_by_itself_and_tells_no_observer_obj_02() {
 }
 
 #[test]
-fn formats_are_chosen_by_accept_else_text_for_one_and_tlv_for_many_rd_02_rd_03_rd_08_rd_09() {
-    let mut bench = Bench::registered();
-    let formats = |bench: &mut Bench, path: &str| {
-        let of = |response: Response| (response.code, response.content_format);
-        let plain = of(bench.get(path));
-        let asked = [0, 42, 11542, 1542, 112, 60].map(|accept| of(bench.send(read(path, accept))));
-        (plain, asked)
-    };
-    let content = |format| (Code::CONTENT, Some(format));
-    let refused = (Code::NOT_ACCEPTABLE, None);
-    assert_eq!(
-        formats(&mut bench, "/3/0/16"),
-        (content(0), [content(0), refused, content(11542), content(1542), content(112), refused])
-    );
-    for many in ["/3", "/3/0", "/3/0/11"] {
+fn formats_are_chosen_by_accept_else_text_for_one_and_a_version_s_own_for_many_rd_02_rd_03_rd_08_rd_09() {
+    for (version, own) in [(Version::V1_0, 11542), (Version::V1_1, 112)] {
+        let mut bench = Bench::new(settings(1), version);
+        let formats = |bench: &mut Bench, path: &str| {
+            let of = |response: Response| (response.code, response.content_format);
+            let plain = of(bench.get(path));
+            let asked = [0, 42, 11542, 1542, 112, 110, 60].map(|accept| of(bench.send(read(path, accept))));
+            (plain, asked)
+        };
+        let content = |format| (Code::CONTENT, Some(format));
+        let refused = (Code::NOT_ACCEPTABLE, None);
+        let [tlv, old_tlv, cbor, json] = [11542, 1542, 112, 110].map(content);
         assert_eq!(
-            formats(&mut bench, many),
-            (content(11542), [refused, refused, content(11542), content(1542), content(112), refused])
+            formats(&mut bench, "/3/0/16"),
+            (content(0), [content(0), refused, tlv, old_tlv, cbor, json, refused])
         );
+        for many in ["/3", "/3/0", "/3/0/11"] {
+            assert_eq!(
+                formats(&mut bench, many),
+                (content(own), [refused, refused, tlv, old_tlv, cbor, json, refused])
+            );
+        }
     }
-    assert_eq!(text(&bench.get("/3/0/11/0")), "0");
+}
+
+#[test]
+fn a_read_leaves_out_what_cannot_be_read_or_has_no_value_and_says_no_time_rd_04_rd_13() {
+    let mut bench = lamp_bench();
+    bench.client.set_wall_clock(UnixTime::from_secs(1_767_225_600), bench.now);
+    // The command has no value yet, and resetting the hours is for executing alone.
+    let json = bench.send(read(LAMP, 110));
+    assert_eq!(text(&json), r#"[{"bn":"/3416/0/3","v":20}]"#);
+}
+
+#[test]
+fn an_opaque_value_is_octets_or_as_text_base64_and_may_be_empty_rd_10_rd_11() {
+    let mut bench = Bench::registered();
+    for (octets, base64) in [(vec![1, 2, 3, 4], "AQIDBA=="), (vec![], "")] {
+        bench.client.set_mapped(path("/14/0/1"), Value::Opaque(octets.clone()), None, bench.now).unwrap();
+        assert_eq!(bench.get("/14/0/1"), Response::content(42, octets));
+        assert_eq!(bench.send(read("/14/0/1", 0)), Response::content(0, base64.into()));
+    }
+}
+
+#[test]
+fn one_resource_instance_is_read_by_itself_under_its_full_name_rd_12() {
+    let mut bench = Bench::registered();
+    for (id, value) in [(0, "a"), (3, "b")] {
+        let at = path("/3349/0/5912").child(id).unwrap();
+        bench.client.set_mapped(at, Value::String(value.into()), None, bench.now).unwrap();
+    }
+    assert_eq!(bench.get("/3349/0/5912/3"), Response::content(0, b"b".to_vec()));
+    let json = bench.send(read("/3349/0/5912/3", 110));
+    assert_eq!(text(&json), r#"[{"bn":"/3349/0/5912/3","vs":"b"}]"#);
+    assert_eq!(bench.get("/3349/0/5912/1").code, Code::NOT_FOUND);
+    assert_eq!(bench.get("/3349/0/5912/3/0").code, Code::NOT_FOUND);
 }
 
 #[test]

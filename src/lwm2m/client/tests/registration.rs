@@ -343,7 +343,7 @@ fn instances_known_from_before_are_registered_without_values() {
     assert!(bench.client.add_instance(3303, u16::MAX, bench.now).is_err());
     bench.link_up();
     assert!(payload(&bench.grant()).ends_with(",</3303/7>"));
-    assert_eq!(bench.get("/3303/7"), Response::content(11542, vec![]));
+    assert_eq!(bench.get("/3303/7"), Response::content(112, vec![0x80]));
 }
 
 #[test]

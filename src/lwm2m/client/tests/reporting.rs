@@ -52,7 +52,7 @@ fn cancel_is_a_plain_read_obs_06() {
 
 #[test]
 fn any_change_at_or_below_the_path_is_a_reason_and_the_format_stays_obs_02_obs_14_ntf_05() {
-    for (observed_path, format) in [("/3303", 11542), ("/3303/0", 11542), ("/3303/0/5700", 0)] {
+    for (observed_path, format) in [("/3303", 112), ("/3303/0", 112), ("/3303/0/5700", 0)] {
         let mut bench = observed(observed_path);
         bench.set(TEMPERATURE, 2.0, 1);
         let note = bench.acknowledge();
@@ -118,6 +118,23 @@ fn pmin_delays_and_the_value_of_its_end_is_sent_ntf_03() {
 }
 
 #[test]
+fn a_jump_of_the_wall_clock_moves_no_notification_ntf_20() {
+    let mut bench = Bench::registered();
+    write_periods(&mut bench, 10, 0);
+    bench.client.set_wall_clock(UnixTime::from_secs(1_767_225_600), bench.now);
+    bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
+    bench.observe("/3303/0/5700");
+    bench.set(TEMPERATURE, 2.0, 1);
+    let due = bench.client.poll_timeout();
+    for jump in [0, 4_000_000_000] {
+        bench.client.set_wall_clock(UnixTime::from_secs(jump), bench.now);
+        bench.drain();
+        assert_eq!(bench.client.poll_timeout(), due);
+    }
+    assert!(bench.notified.is_empty());
+}
+
+#[test]
 fn pmax_forces_one_without_change_and_runs_from_the_last_ntf_04_ntf_17() {
     let mut bench = Bench::registered();
     write_periods(&mut bench, 0, 60);
@@ -154,7 +171,7 @@ fn servers_are_served_independently_ntf_18() {
     bench.events.clear();
     bench.set(TEMPERATURE, 2.0, 1);
     assert_eq!(bench.notified.len(), 1);
-    assert_eq!(bench.acknowledge().content_format, Some(11542));
+    assert_eq!(bench.acknowledge().content_format, Some(112));
     // The first acknowledgement reports the sample; the other server still gets the value.
     assert_eq!(bench.entries(), ["reported [1]"]);
     bench.advance(seconds(30));
@@ -271,7 +288,26 @@ fn path_that_goes_is_told_once_by_404_obs_13() {
 }
 
 #[test]
-fn own_write_is_notified_to_its_writer_wr_14() {
+fn instance_that_comes_or_goes_is_told_even_if_it_holds_nothing_obs_13_obs_14() {
+    let mut bench = Bench::registered_at(Settings { held_objects: BTreeSet::from([16]), ..settings(1) });
+    bench.client.create(&[path("/16/0")], vec![], bench.now);
+    bench.drain();
+    bench.observe("/16");
+    bench.client.create(&[path("/16/1")], vec![], bench.now);
+    bench.drain();
+    assert_eq!(bench.acknowledge().code, Code::CONTENT);
+    let of_instance = bench.observe("/16/1");
+    bench.client.delete(path("/16/1"), bench.now);
+    bench.drain();
+    assert_eq!(bench.acknowledge().code, Code::CONTENT);
+    // The observer of the instance itself is told that there is none, and that is the end of it.
+    let told = &bench.responses[&RequestId(u64::MAX)];
+    assert_eq!((told.code, told.observe), (Code::NOT_FOUND, None));
+    assert!(!bench.observations.contains_key(&of_instance));
+}
+
+#[test]
+fn own_write_is_notified_to_its_writer_and_an_equal_one_to_nobody_wr_14_wr_15() {
     let mut bench = Bench::registered();
     bench.observe("/1/0/6");
     let write =

@@ -214,7 +214,7 @@ fn different_times_stand_with_their_values_and_none_means_now() {
 }
 
 #[test]
-fn the_newest_of_several_times_counts_sml_08_rd_14() {
+fn the_newest_of_several_times_counts_sml_08() {
     let history = r#"[{"bn":"/3303/0/","bt":1767225600,"n":"5700","v":22.5},{"n":"5700","t":-60,"v":22.25},
         {"n":"5701","vs":"Cel"}]"#;
     let expected = vec![float("/3303/0/5700", 22.5), single("/3303/0/5701", Value::String("Cel".into()))];

@@ -161,7 +161,10 @@ fn write_value(out: &mut Vec<u8>, kind: Kind, id: u16, value: &Value, path: Path
         Value::Integer(number) | Value::Time(number) => {
             write(&number.to_be_bytes()[8 - signed_width(*number)..])
         }
-        Value::Unsigned(number) => write(&number.to_be_bytes()[8 - unsigned_width(*number)..]),
+        // With room for a sign: Leshan reads 0xff as -1, and then as 2^64 - 1.
+        Value::Unsigned(number) => {
+            write(&number.to_be_bytes()[8 - i64::try_from(*number).map_or(8, signed_width)..])
+        }
         Value::Float(number) if !number.is_finite() => Err(CodecError::NotFinite(path)),
         // Four octets if they hold the very same number, else eight.
         Value::Float(number) => match *number as f32 {
@@ -182,16 +185,6 @@ fn signed_width(number: i64) -> usize {
         _ if i8::try_from(number).is_ok() => 1,
         _ if i16::try_from(number).is_ok() => 2,
         _ if i32::try_from(number).is_ok() => 4,
-        _ => 8,
-    }
-}
-
-/// Octets that hold this number, of 1, 2, 4 and 8.
-const fn unsigned_width(number: u64) -> usize {
-    match number {
-        0..=0xff => 1,
-        0x100..=0xffff => 2,
-        0x1_0000..=0xffff_ffff => 4,
         _ => 8,
     }
 }

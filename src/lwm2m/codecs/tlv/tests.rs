@@ -50,6 +50,18 @@ fn numbers_take_the_shortest_form_tlv_03() {
 }
 
 #[test]
+fn unsigned_numbers_leave_room_for_a_sign_tlv_03() {
+    for (number, octets) in [
+        (127, "C1 7D 7F"),
+        (255, "C2 7D 00 FF"),
+        (1 << 63, "C8 7D 08 80 00 00 00 00 00 00 00"),
+        (u64::MAX, "C8 7D 08 FF FF FF FF FF FF FF FF"),
+    ] {
+        both_ways("/3442/0/125", vec![single("/3442/0/125", Value::Unsigned(number))], octets);
+    }
+}
+
+#[test]
 fn other_types_have_their_octets_tlv_03() {
     both_ways("/3306/0/5850", vec![single("/3306/0/5850", Value::Boolean(true))], "E1 16 DA 01");
     both_ways("/3/0/14", vec![single("/3/0/14", Value::String(String::new()))], "C0 0E");

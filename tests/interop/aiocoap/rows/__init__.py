@@ -1,7 +1,9 @@
 """The table, in parts; a suite is what one gateway is asked in one go."""
 
-from rows import blocks, coap, formats, instances, observe, operations, registration, setting
+from rows import blocks, coap, first, formats, instances, observe, operations, pair, registration, setting
 
+# The suite of two servers.
+PAIR = "pair"
 # In this order: the last rows end the gateway.
 SUITES = {
     "odd": (
@@ -13,5 +15,7 @@ SUITES = {
         blocks.rows,
         observe.rows,
         registration.rows,
-    )
+    ),
+    PAIR: (setting.rows, pair.rows),
+    "1.0": (first.rows,),
 }

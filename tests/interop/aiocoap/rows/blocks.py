@@ -26,6 +26,8 @@ from steps import (
 DATA = "/19/1/0/0"
 BODY = bytes(index * 7 & 0xFF for index in range(600))
 OTHER = bytes(index * 11 & 0xFF for index in range(600))
+# More than any datagram on Ethernet takes.
+LONG = (BODY + OTHER + BODY)[:1700]
 WHOLE = multiple(0, {0: BODY})
 
 
@@ -388,12 +390,11 @@ def reads():
         Row(
             "BLK-24",
             "an answer that is longer than a block is cut without being asked",
-            put(DATA, content_format=OPAQUE, payload=BODY * 2),
-            answer("2.04"),
+            written(6, LONG),
             get(DATA, accept=OPAQUE),
-            answer("2.05", OPAQUE, (BODY * 2)[:1024], block2=(0, True, 6), etag=True),
+            answer("2.05", OPAQUE, LONG[:1024], block2=(0, True, 6), etag=True),
             get(DATA, accept=OPAQUE, block2=(1, False, 6)),
-            answer("2.05", OPAQUE, (BODY * 2)[1024:], block2=(1, False, 6), etag=True),
+            answer("2.05", OPAQUE, LONG[1024:], block2=(1, False, 6), etag=True),
             put(DATA, content_format=OPAQUE, payload=BODY),
             answer("2.04"),
         ),
@@ -402,11 +403,10 @@ def reads():
             "a long notification: the first block with Observe, the rest by Reads without, all of one moment",
             get(DATA, name="o", accept=OPAQUE, observe=0),
             answer("2.05", OPAQUE, BODY, observe=True),
-            put(DATA, name="w", content_format=OPAQUE, payload=OTHER * 2),
-            answer("2.04", to="w"),
-            notification("o", "2.05", OPAQUE, (OTHER * 2)[:1024], block2=(0, True, 6), etag=True),
+            written(6, LONG),
+            notification("o", "2.05", OPAQUE, LONG[:1024], block2=(0, True, 6), etag=True),
             get(DATA, accept=OPAQUE, block2=(1, False, 6)),
-            answer("2.05", OPAQUE, (OTHER * 2)[1024:], block2=(1, False, 6), etag=True),
+            answer("2.05", OPAQUE, LONG[1024:], block2=(1, False, 6), etag=True),
             put(DATA, name="w", content_format=OPAQUE, payload=BODY),
             answer("2.04", to="w"),
             notification("o", "2.05", OPAQUE, BODY),

@@ -101,7 +101,7 @@ def creates():
             drop(0),
         ),
         Row("CR-01 DM-05", "65535 is no number for an instance", create(instance(65535, A), code="4.00")),
-        Row("CR-01", "a Create without a format", post("/16", payload=A), answer("4.15", payload=...)),
+        Row("CR-01", "a Create without a format", post("/16", payload=A), answer("4.00", payload=...)),
     ]
 
 

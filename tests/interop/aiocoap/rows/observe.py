@@ -553,6 +553,14 @@ def attributes():
             attributes_of("/3303", "pmin"),
         ),
         Row(
+            "DSC-09",
+            "Discover of an object shows what is written below its instances",
+            attributes_of(path, "pmin=8"),
+            get("/3303", accept=LINK),
+            answer("2.05", LINK, body=lists("</3303>;ver=1.1", "</3303/0>", f"<{path}>;pmin=8")),
+            attributes_of(path, "pmin"),
+        ),
+        Row(
             "WA-08 WA-04",
             "values that cannot be read, or make no sense: 4.00, and nothing changes",
             [[put(path, uri_query=[query]), answer("4.00")] for query in bad],

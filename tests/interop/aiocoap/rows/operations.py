@@ -1,7 +1,7 @@
 """Device management (LwM2M Core 1.1.1 §6.3): which operation, on what, and what is refused."""
 
 from messages import LINK, OPAQUE, TEXT, TLV
-from payloads import holds, lists
+from payloads import holds, lacks, lists
 from steps import Row, answer, delete, get, ordered, post, put
 
 
@@ -132,6 +132,14 @@ def reads():
             answer("4.06"),
         ),
         Row("RD-09", "octets of what is not Opaque: 4.06", get("/3/0/16", accept=OPAQUE), answer("4.06")),
+        Row(
+            "RD-04",
+            "an instance without what cannot be read, and without what has no value",
+            get("/3416/0", accept=TLV),
+            answer("2.05", TLV, body=lacks("/3416/0/4")),
+            get("/1/0", accept=TLV),
+            answer("2.05", TLV, body=lacks("/1/0/4", "/1/0/8")),
+        ),
         Row("RD-02", "a single resource without Accept comes as text", get("/3/0/16"), answer("2.05", TEXT, b"U")),
         Row("RD-07", "an optional resource without a value: 4.04", get("/3303/0/5601"), answer("4.04")),
         Row(

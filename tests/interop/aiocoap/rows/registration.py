@@ -41,7 +41,7 @@ from steps import (
 
 # Stands for the last block.
 LAST = 1 << 30
-NTH = {1: "first", 65: "second", LAST: "last"}
+NTH = {1: "first", 17: "second", LAST: "last"}
 QUERIES = {"lwm2m=1.1", "ep=nbgate-odd", "lt=3600", "b=U"}
 
 
@@ -457,8 +457,8 @@ def blocks():
                 f"{what} to the {NTH[octet]} block of an Update: it has failed, and a Register follows",
                 new_instance(number),
                 update(format=LINK),
-                too_large(2),
-                takes_blocks(2, end="2.04", path=None, stop_at=octet, stop=stop),
+                too_large(0),
+                takes_blocks(0, end="2.04", path=None, stop_at=octet, stop=stop),
                 again,
                 old_instance(number),
             )
@@ -466,10 +466,10 @@ def blocks():
                 [
                     (1, middle[0]),
                     (1, middle[1]),
-                    (65, middle[0]),
-                    (65, middle[1]),
-                    (65, middle[2]),
-                    (65, middle[3]),
+                    (17, middle[0]),
+                    (17, middle[1]),
+                    (17, middle[2]),
+                    (17, middle[3]),
                     (LAST, middle[0]),
                     (LAST, middle[3]),
                 ]
