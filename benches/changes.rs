@@ -9,27 +9,25 @@ use std::time::Duration;
 
 use nbgate::link::clock;
 
-use gateway::Gateway;
+use gateway::{Extent, Gateway};
 
-const SIZES: [usize; 3] = [10, 1_000, 10_000];
-const ROUNDS: usize = 5;
-const CHANGES: usize = 20_000;
 /// Simulated time from one change to the next: Message IDs are given out again after EXCHANGE_LIFETIME only.
 const BETWEEN: Duration = Duration::from_millis(10);
 const GOAL_GROWTH: f64 = 1.2;
 
 fn main() {
+    let extent = Extent::of_this_run();
     println!("a changed value, one observer of it among all; goal: growth <= {GOAL_GROWTH}");
-    let mut watched: Vec<Watched> = SIZES.iter().map(|size| Watched::new(*size)).collect();
-    let mut best = [Duration::MAX; SIZES.len()];
-    for _ in 0..ROUNDS {
+    let mut watched: Vec<Watched> = extent.sizes.iter().map(|size| Watched::new(*size)).collect();
+    let mut best = [Duration::MAX; 3];
+    for _ in 0..extent.rounds {
         for (watched, best) in watched.iter_mut().zip(&mut best) {
-            *best = (*best).min(watched.cost());
+            *best = (*best).min(watched.cost(extent.steps));
         }
     }
-    for (size, cost) in SIZES.iter().zip(best) {
+    for (size, cost) in extent.sizes.iter().zip(best) {
         let growth = cost.as_secs_f64() / best[0].as_secs_f64();
-        let verdict = if growth <= GOAL_GROWTH { "met" } else { "MISSED" };
+        let verdict = extent.verdict(growth <= GOAL_GROWTH);
         println!(
             "{size:6} observations  {:6.2} us a change  growth {growth:.2}  {verdict}",
             cost.as_secs_f64() * 1e6
@@ -67,9 +65,9 @@ impl Watched {
     }
 
     /// The mean of one round.
-    fn cost(&mut self) -> Duration {
+    fn cost(&mut self, changes: usize) -> Duration {
         let start = clock::now();
-        for _ in 0..CHANGES {
+        for _ in 0..changes {
             self.changes += 1;
             self.gateway.now += BETWEEN;
             // By a prime, so that an instance never gets the value that it has.
@@ -78,7 +76,7 @@ impl Watched {
             let told = acknowledge_all(&mut self.gateway);
             assert_eq!(told, 1, "one observer is told of change {} of {}", self.changes, self.size);
         }
-        clock::now().saturating_duration_since(start) / u32::try_from(CHANGES).expect("few enough")
+        clock::now().saturating_duration_since(start) / u32::try_from(changes).expect("few enough")
     }
 }
 

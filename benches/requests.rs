@@ -12,12 +12,8 @@ use std::time::{Duration, Instant};
 
 use nbgate::link::clock;
 
-use gateway::Gateway;
+use gateway::{Extent, Gateway};
 
-const SIZES: [usize; 3] = [10, 1_000, 10_000];
-const ROUNDS: usize = 5;
-/// Requests in a round.
-const REQUESTS: usize = 20_000;
 /// Requests on their way at once.
 const WINDOW: usize = 8;
 /// Loopback loses nothing; a bench that waits longer has failed.
@@ -30,12 +26,18 @@ struct Question {
     what: &'static str,
     /// The request for one of so many instances, but for its header.
     options: fn(number: usize) -> Vec<u8>,
+    /// The Content-Format option that the answer begins with, behind its token.
+    format: &'static [u8],
 }
 
 const QUESTIONS: [Question; 2] = [
     // Uri-Path 3, 0; Accept 11542
-    Question { what: "Read /3/0, TLV", options: |_| b"\xb1\x33\x01\x30\x62\x2d\x16".to_vec() },
-    Question { what: "Read of a mapped instance, SenML CBOR", options: mapped },
+    Question {
+        what: "Read /3/0, TLV",
+        options: |_| b"\xb1\x33\x01\x30\x62\x2d\x16".to_vec(),
+        format: b"\xc2\x2d\x16",
+    },
+    Question { what: "Read of a mapped instance, SenML CBOR", options: mapped, format: b"\xc1\x70" },
 ];
 
 /// Uri-Path 3303 and the instance; Accept 112.
@@ -46,21 +48,22 @@ fn mapped(number: usize) -> Vec<u8> {
 }
 
 fn main() {
+    let extent = Extent::of_this_run();
     println!(
         "requests a second, one core, {WINDOW} on their way at once; goal {GOAL_PER_SECOND} and growth <= {GOAL_GROWTH}"
     );
-    let peers: Vec<Peer> = SIZES.iter().map(|size| Peer::start(*size)).collect();
+    let mut peers: Vec<Peer> = extent.sizes.iter().map(|size| Peer::start(*size)).collect();
     for question in QUESTIONS {
-        let mut best = [0.0_f64; SIZES.len()];
-        for _ in 0..ROUNDS {
-            for (peer, best) in peers.iter().zip(&mut best) {
-                *best = best.max(peer.rate(question));
+        let mut best = [0.0_f64; 3];
+        for _ in 0..extent.rounds {
+            for (peer, best) in peers.iter_mut().zip(&mut best) {
+                *best = best.max(peer.rate(question, extent.steps));
             }
         }
-        for (size, rate) in SIZES.iter().zip(best) {
+        for (size, rate) in extent.sizes.iter().zip(best) {
             let growth = best[0] / rate;
             let is_met = rate >= GOAL_PER_SECOND && growth <= GOAL_GROWTH;
-            let verdict = if is_met { "met" } else { "MISSED" };
+            let verdict = extent.verdict(is_met);
             println!("{:40} {size:6} instances  {rate:8.0} /s  growth {growth:.2}  {verdict}", question.what);
         }
     }
@@ -70,6 +73,8 @@ fn main() {
 struct Peer {
     socket: UdpSocket,
     instances: usize,
+    /// Requests so far, of every round and question: no two are alike.
+    asked: u32,
 }
 
 impl Peer {
@@ -86,32 +91,35 @@ impl Peer {
             serve(gateway, &theirs);
         });
         is_ready.recv().expect("the gateway starts");
-        Self { socket: ours, instances }
+        Self { socket: ours, instances, asked: 0 }
     }
 
     /// Requests a second in one round.
-    fn rate(&self, question: Question) -> f64 {
+    fn rate(&mut self, question: Question, requests: usize) -> f64 {
         let start = clock::now();
         let mut asked = 0;
         let mut buffer = [0; 2048];
-        for answered in 0..REQUESTS {
-            while asked < REQUESTS.min(answered + WINDOW) {
-                self.ask(question, asked);
+        for answered in 0..requests {
+            while asked < requests.min(answered + WINDOW) {
+                self.ask(question);
                 asked += 1;
             }
             let count = self.socket.recv(&mut buffer).expect("the gateway answers");
-            // 2.05 on the ACK, with a payload.
-            assert!(count > 8 && buffer[0] == 0x62 && buffer[1] == 0x45, "{:02x?}", &buffer[..count]);
+            let answer = &buffer[..count];
+            // 2.05 on the ACK, in the format that was asked for: a copy of an earlier answer is none to this request.
+            let is_ours = answer.starts_with(&[0x62, 0x45]) && answer[6..].starts_with(question.format);
+            assert!(is_ours, "{answer:02x?}");
         }
-        REQUESTS as f64 / since(start).as_secs_f64()
+        requests as f64 / since(start).as_secs_f64()
     }
 
-    fn ask(&self, question: Question, number: usize) {
-        let [high, low] = (number as u16).to_be_bytes();
-        // Spread over all instances, and never two times the same of Message ID and token.
-        let [_, _, round, token] = u32::try_from(number).expect("a small number").to_be_bytes();
-        let options = (question.options)(number * 7919 % self.instances);
-        let message = [&[0x42, 0x01, high, low, round ^ 0x55, token][..], &options].concat();
+    fn ask(&mut self, question: Question) {
+        self.asked += 1;
+        // Message ID and token are the number's halves, so the gateway never takes one for a copy of another.
+        let [a, b, high, low] = self.asked.to_be_bytes();
+        // Spread over all instances.
+        let options = (question.options)(self.asked as usize * 7919 % self.instances);
+        let message = [&[0x42, 0x01, high, low, a, b][..], &options].concat();
         self.socket.send(&message).expect("loopback takes it");
     }
 }

@@ -19,6 +19,38 @@ const PER_MAPPING: usize = nbgate::bridge::MAX_PER_MAPPING;
 /// Simulated time within which the gateway must have announced all its instances.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(600);
 
+/// How much a bench does.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// Instances or observations, in turn.
+    pub sizes: [usize; 3],
+    /// Rounds of each size, the best of which counts.
+    pub rounds: usize,
+    /// Requests or changes in a round.
+    pub steps: usize,
+    is_measured: bool,
+}
+
+impl Extent {
+    /// What `cargo bench` measures; `cargo test` only tries whether it runs to its end.
+    pub fn of_this_run() -> Self {
+        if std::env::args().any(|argument| argument == "--bench") {
+            Self { sizes: [10, 1_000, 10_000], rounds: 5, steps: 20_000, is_measured: true }
+        } else {
+            Self { sizes: [1, 10, 100], rounds: 1, steps: 200, is_measured: false }
+        }
+    }
+
+    /// What to say of a goal; a trial, perhaps without optimisation, says nothing of it.
+    pub fn verdict(self, is_met: bool) -> &'static str {
+        match (self.is_measured, is_met) {
+            (false, _) => "tried",
+            (true, true) => "met",
+            (true, false) => "MISSED",
+        }
+    }
+}
+
 /// The peer that the core takes for its server.
 pub fn server() -> Peer {
     Peer(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 5683)))

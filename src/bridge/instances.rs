@@ -23,7 +23,8 @@ pub struct Instances {
 
 #[derive(Debug, Default)]
 struct Object {
-    by_key: BTreeMap<Key, u16>,
+    /// By the captures with a `/` between, which none of them contains: one text compares faster than a list.
+    by_key: BTreeMap<String, u16>,
     by_id: BTreeMap<u16, Key>,
     /// IDs that a mapping names outright, so that they stand for no capture.
     fixed: BTreeSet<u16>,
@@ -61,10 +62,10 @@ impl Instances {
         if key.iter().any(|value| value.is_empty() || value.len() > MAX_CAPTURE_OCTETS) {
             return Err(InstanceError::BadCapture);
         }
-        let key: Key = key.iter().map(|value| (*value).to_owned()).collect();
+        let name = key.join("/");
         let known = self.by_mapping.entry(mapping).or_default();
         let object = self.by_object.entry(object).or_default();
-        let existing = object.by_key.get(&key).copied();
+        let existing = object.by_key.get(&name).copied();
         if existing.is_some_and(|id| known.contains(&id)) {
             return existing.ok_or(InstanceError::Full);
         }
@@ -76,8 +77,8 @@ impl Instances {
             None => object.allocate().ok_or(InstanceError::Full)?,
         };
         known.insert(id);
-        object.by_id.insert(id, key.clone());
-        object.by_key.insert(key, id);
+        object.by_id.insert(id, key.iter().map(|value| (*value).to_owned()).collect());
+        object.by_key.insert(name, id);
         Ok(id)
     }
 

@@ -124,6 +124,8 @@ impl View<'_> {
         if path.object().is_some_and(objects::is_secret) {
             return Err(Code::UNAUTHORIZED);
         }
+        // What is not there is missed first (DM-06).
+        self.expect_present(path)?;
         let has_format = request.content_format.is_some();
         match (request.method, path.depth()) {
             (Method::Fetch | Method::Ipatch, 0) => Err(Code::NOT_IMPLEMENTED),
@@ -136,10 +138,7 @@ impl View<'_> {
             (Method::Put, _) if request.payload.is_empty() => self.write_attributes(path, request),
             (Method::Put, _) => Err(Code::BAD_REQUEST),
             (Method::Post, 2) if has_format => self.write(path, Mode::Partial, request),
-            (Method::Post, 2) => {
-                self.expect_present(path)?;
-                Err(Code::BAD_REQUEST)
-            }
+            (Method::Post, 2) => Err(Code::BAD_REQUEST),
             (Method::Post, 3) => self.execute(path, request),
             (Method::Post, _) => Err(Code::METHOD_NOT_ALLOWED),
         }

@@ -3,15 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Identifiers in a path.
+const MOST: u32 = 4;
+/// Bits of an identifier.
+const BITS: u32 = 16;
+
 /// A path of up to four identifiers, each 0..=65534.
 ///
 /// Orders like the tree: a parent comes right before its children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Path {
-    object: Option<u16>,
-    instance: Option<u16>,
-    resource: Option<u16>,
-    resource_instance: Option<u16>,
+    /// The object in the highest 16 bits; 0 for what there is not.
+    ids: u64,
+    /// Number of identifiers. Compared last, so that `/3` comes before `/3/0`, and `/3/0` before `/3/0/0`.
+    depth: u8,
 }
 
 /// Why a text is no path.
@@ -27,51 +32,44 @@ pub enum PathError {
 
 impl Path {
     /// `/`
-    pub const ROOT: Self = Self { object: None, instance: None, resource: None, resource_instance: None };
+    pub const ROOT: Self = Self { ids: 0, depth: 0 };
 
     /// `/object`
     pub const fn object_only(object: u16) -> Self {
-        Self { object: Some(object), ..Self::ROOT }
+        Self::ROOT.with(object)
     }
 
     /// `/object/instance`
     pub const fn instance_of(object: u16, instance: u16) -> Self {
-        Self { object: Some(object), instance: Some(instance), ..Self::ROOT }
+        Self::ROOT.with(object).with(instance)
     }
 
     /// `/object/instance/resource`
     pub const fn resource_of(object: u16, instance: u16, resource: u16) -> Self {
-        Self {
-            object: Some(object),
-            instance: Some(instance),
-            resource: Some(resource),
-            resource_instance: None,
-        }
+        Self::ROOT.with(object).with(instance).with(resource)
     }
 
     /// The path with one more identifier; `None` at four, or for 65535 (DM-05).
     pub fn child(self, id: u16) -> Option<Self> {
-        if id == u16::MAX {
-            return None;
-        }
-        match self.depth() {
-            0 => Some(Self { object: Some(id), ..self }),
-            1 => Some(Self { instance: Some(id), ..self }),
-            2 => Some(Self { resource: Some(id), ..self }),
-            3 => Some(Self { resource_instance: Some(id), ..self }),
-            _ => None,
-        }
+        let has_room = u32::from(self.depth) < MOST;
+        (has_room && id != u16::MAX).then(|| self.with(id))
     }
 
     /// The path without its last identifier; `None` for the root.
     pub fn parent(self) -> Option<Self> {
-        match self.depth() {
-            0 => None,
-            1 => Some(Self { object: None, ..self }),
-            2 => Some(Self { instance: None, ..self }),
-            3 => Some(Self { resource: None, ..self }),
-            _ => Some(Self { resource_instance: None, ..self }),
-        }
+        let depth = self.depth.checked_sub(1)?;
+        Some(Self { ids: self.ids & kept(depth), depth })
+    }
+
+    /// One more identifier; to be called with less than four.
+    const fn with(self, id: u16) -> Self {
+        let ids = self.ids | (id as u64) << (BITS * (MOST - 1 - self.depth as u32));
+        Self { ids, depth: self.depth + 1 }
+    }
+
+    /// The identifier at this place, from 0.
+    const fn id(self, place: u8) -> Option<u16> {
+        if place < self.depth { Some((self.ids >> (BITS * (MOST - 1 - place as u32))) as u16) } else { None }
     }
 
     /// From the segments of a CoAP request; a single empty one is the root (COAP-32).
@@ -93,43 +91,57 @@ impl Path {
 
     /// Object ID.
     pub const fn object(self) -> Option<u16> {
-        self.object
+        self.id(0)
     }
 
     /// Object Instance ID.
     pub const fn instance(self) -> Option<u16> {
-        self.instance
+        self.id(1)
     }
 
     /// Resource ID.
     pub const fn resource(self) -> Option<u16> {
-        self.resource
+        self.id(2)
     }
 
     /// Resource Instance ID.
     pub const fn resource_instance(self) -> Option<u16> {
-        self.resource_instance
+        self.id(3)
     }
 
     /// Number of identifiers, 0..=4.
-    pub fn depth(self) -> usize {
-        self.ids().count()
+    pub const fn depth(self) -> usize {
+        self.depth as usize
     }
 
     /// The identifiers from the object down.
     pub fn ids(self) -> impl Iterator<Item = u16> {
-        [self.object, self.instance, self.resource, self.resource_instance].into_iter().map_while(|id| id)
+        (0..self.depth).filter_map(move |place| self.id(place))
     }
 
     /// `other` is this path or lies below it.
     pub fn covers(self, other: Self) -> bool {
-        self.ids().zip(other.ids()).all(|(a, b)| a == b) && self.depth() <= other.depth()
+        self.depth <= other.depth && (self.ids ^ other.ids) & kept(self.depth) == 0
+    }
+}
+
+/// The bits of so many identifiers.
+const fn kept(depth: u8) -> u64 {
+    match (MOST - depth as u32) * BITS {
+        u64::BITS => 0,
+        unused => u64::MAX << unused,
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.object.is_none() {
+        if self.depth == 0 {
             return f.write_str("/");
         }
         self.ids().try_for_each(|id| write!(f, "/{id}"))
@@ -167,6 +179,19 @@ mod tests {
         for text in ["3", "/3/", "/03", "/+3", "/65535", "/3/0/7/1/2", "/x", "/3//1"] {
             assert!(text.parse::<Path>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_parent_comes_right_before_its_children_and_the_parent_of_a_child_is_itself() {
+        let texts =
+            ["/", "/0", "/0/0", "/0/0/0", "/0/0/0/0", "/0/0/0/1", "/0/0/1", "/0/1/0", "/3", "/3/0/7", "/3/1"];
+        let paths: Vec<Path> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        assert!(paths.is_sorted_by(|a, b| a < b));
+        for path in paths {
+            assert!(path.child(65_534).is_none_or(|child| child.parent() == Some(path) && child > path));
+            assert_eq!(path.ids().count(), path.depth());
+        }
+        assert_eq!(Path::ROOT.parent(), None);
     }
 
     #[test]

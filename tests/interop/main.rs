@@ -91,7 +91,7 @@ fn first_light(leshan: &mut Leshan, modem: Option<&VirtualModem>) -> String {
     assert_eq!((&answer["code"], &answer["format"]), (&json!("2.05"), &json!("TLV")), "{answer}");
     assert_eq!(value(&answer, &reading), Some(&json!(21.5)), "{answer}");
 
-    let observed = leshan.ask("observe", &ep, &kitchen, json!({}));
+    let observed = leshan.ask("observe", &ep, &kitchen, json!({ "format": "TLV" }));
     assert_eq!(observed["code"], "2.05", "{observed}");
     assert_eq!(value(&observed, &reading), Some(&json!(21.5)), "{observed}");
     for celsius in [22.5, 23.25] {

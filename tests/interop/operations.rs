@@ -1,5 +1,7 @@
 //! Every operation in every format that Leshan offers, row by row of `leshan/operations.tsv`.
 
+use std::thread;
+
 use crate::house::{House, Plan};
 use crate::peers::leshan::Leshan;
 use crate::peers::nbgate::VirtualModem;
@@ -23,14 +25,13 @@ fn operations_over_kernel_udp_under_1_1() {
 
 #[test]
 #[ignore = "needs real peers: scripts/test runs it"]
-fn operations_over_a_virtual_modem_under_1_0() {
-    run("1.0", Some(VirtualModem::with_round_trip(VERY_QUICK)));
-}
-
-#[test]
-#[ignore = "needs real peers: scripts/test runs it"]
-fn operations_over_a_virtual_modem_under_1_1() {
-    run("1.1", Some(VirtualModem::with_round_trip(VERY_QUICK)));
+fn operations_over_virtual_modems_under_1_0_and_1_1() {
+    // At the same time, because it is the modems that take theirs.
+    thread::scope(|both| {
+        for version in ["1.0", "1.1"] {
+            both.spawn(move || run(version, Some(VirtualModem::with_round_trip(VERY_QUICK))));
+        }
+    });
 }
 
 fn run(version: &'static str, modem: Option<VirtualModem>) {

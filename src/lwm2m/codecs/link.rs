@@ -133,19 +133,18 @@ pub fn decode(payload: &[u8]) -> Result<Vec<Link>, LinkError> {
     }
 }
 
-/// One resource that is present, as Discover lists it.
+/// An object, instance or resource that is present, as Discover lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
-    /// Path of the resource.
+    /// Where it is.
     pub path: Path,
     /// Its resource instances, if it is a multiple-instance resource.
     pub instances: Option<Vec<u16>>,
 }
 
-/// The answer to a Discover of `base` (DSC-03): its link, then one for each level below that has something.
-///
-/// `present` are the resources under `base` in ascending order. `attributes` gives the notification attributes to
-/// show on a path, in their order (DSC-06, DSC-07). Nothing is listed if nothing is present.
+/// The answer to a Discover of `base` (DSC-03): a link for each that is `present`, which are `base` and what lies below
+/// it in ascending order. `attributes` gives the notification attributes to show on a path, in their order (DSC-06,
+/// DSC-07).
 pub fn discover(
     base: Path,
     present: &[Present],
@@ -165,22 +164,13 @@ pub fn discover(
         attributes(path).into_iter().fold(link, |link, (name, value)| link.bare(name, value))
     };
     let mut links: Vec<Link> = vec![];
-    let mut last = None;
-    for Present { path, instances } in present.iter().filter(|present| base.covers(present.path)) {
-        let parents = [path.parent().and_then(Path::parent), path.parent()];
-        // A parent is listed once, before its first child.
-        for parent in parents.into_iter().flatten().filter(|parent| base.covers(*parent)) {
-            if last.is_none_or(|last| !parent.covers(last)) {
-                links.push(link(parent, None));
-            }
-        }
+    for Present { path, instances } in present {
         links.push(link(*path, instances.as_ref().map(Vec::len)));
         // Resource instances are named only when the resource itself was asked for.
         if base == *path {
             let ids = instances.iter().flatten();
             links.extend(ids.filter_map(|id| path.child(*id)).map(|instance| link(instance, None)));
         }
-        last = Some(*path);
     }
     links
 }
@@ -310,26 +300,27 @@ mod tests {
         assert_eq!(decode(&b"<>,".repeat(MAX_LINKS + 1)), Err(LinkError::TooMany));
     }
 
-    fn device() -> Vec<Present> {
-        let at = |resource, instances| Present { path: Path::resource_of(3, 0, resource), instances };
-        vec![at(0, None), at(4, None), at(11, Some(vec![1, 3]))]
+    fn present(paths: &[&str]) -> Vec<Present> {
+        let present = |path: &&str| Present { path: path.parse().unwrap(), instances: None };
+        paths.iter().map(present).collect()
     }
 
     #[test]
     fn discover_lists_the_level_and_all_below_it_dsc_03_dsc_04() {
         let model = Model::builtin();
-        let of = |path: &str| text(&discover(path.parse().unwrap(), &device(), &model, |_| vec![]));
-        assert_eq!(of("/3"), "</3>,</3/0>,</3/0/0>,</3/0/4>,</3/0/11>;dim=2");
-        assert_eq!(of("/3/0"), "</3/0>,</3/0/0>,</3/0/4>,</3/0/11>;dim=2");
-        assert_eq!(of("/3/0/11"), "</3/0/11>;dim=2,</3/0/11/1>,</3/0/11/3>");
-        assert_eq!(of("/3/0/4"), "</3/0/4>");
-        assert_eq!(of("/4"), "");
+        let errors = Present { path: "/3/0/11".parse().unwrap(), instances: Some(vec![1, 3]) };
+        let of = |paths: &[&str]| {
+            let present = [present(paths), vec![errors.clone()]].concat();
+            text(&discover(present[0].path, &present, &model, |_| vec![]))
+        };
+        assert_eq!(of(&["/3", "/3/0", "/3/0/0"]), "</3>,</3/0>,</3/0/0>,</3/0/11>;dim=2");
+        assert_eq!(of(&["/3/0", "/3/0/4"]), "</3/0>,</3/0/4>,</3/0/11>;dim=2");
+        assert_eq!(of(&[]), "</3/0/11>;dim=2,</3/0/11/1>,</3/0/11/3>");
     }
 
     #[test]
     fn discover_shows_version_and_attributes_dsc_05_dsc_06_dsc_12() {
-        let present =
-            [0, 1].map(|instance| Present { path: Path::resource_of(3303, instance, 5700), instances: None });
+        let present = present(&["/3303", "/3303/0", "/3303/0/5700", "/3303/1", "/3303/1/5700"]);
         let attributes = |path: Path| match path.depth() {
             1 => vec![("pmin", 10.0)],
             3 if path.instance() == Some(1) => vec![("gt", 50.0), ("lt", 42.2)],

@@ -9,7 +9,6 @@ use crate::lwm2m::value::ValueType;
 impl View<'_> {
     /// Everything is checked before anything changes.
     pub(super) fn write_attributes(self, path: Path, request: &Request) -> Result<Decision, Code> {
-        self.expect_present(path)?;
         // A PUT with neither format, payload nor attributes says nothing; it may be a Write gone wrong.
         if request.query.is_empty() {
             return Err(Code::BAD_REQUEST);

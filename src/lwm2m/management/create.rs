@@ -13,7 +13,6 @@ use crate::lwm2m::value::{Content, Entry};
 impl View<'_> {
     /// POST on an object. Instances of other objects stand for something real, or are ours.
     pub(super) fn create(self, path: Path, request: &Request) -> Result<Decision, Code> {
-        self.expect_present(path)?;
         let object = path.object().and_then(|object| self.model.object(object)).ok_or(Code::NOT_FOUND)?;
         // A second instance of a single-instance object is no payload's fault (CR-05).
         let is_taken = !object.multiple && self.tree.instances(path).next().is_some();

@@ -17,7 +17,6 @@ use crate::lwm2m::path::Path;
 impl View<'_> {
     /// POST on a resource. On a multiple-instance resource that can be written it is a partial Write instead.
     pub(super) fn execute(self, path: Path, request: &Request) -> Result<Decision, Code> {
-        self.expect_present(path)?;
         let (Some(object), Some(id)) = (path.object(), path.resource()) else { return Err(Code::NOT_FOUND) };
         let definition = self.model.resource(object, id).ok_or(Code::NOT_FOUND)?;
         if definition.multiple && definition.operations.is_writable() && request.content_format.is_some() {

@@ -15,7 +15,6 @@ use crate::lwm2m::value::{Content, Entry, Value};
 
 impl View<'_> {
     pub(super) fn write(self, path: Path, mode: Mode, request: &Request) -> Result<Decision, Code> {
-        self.expect_present(path)?;
         if path.resource().is_some() {
             let resource = if path.depth() == 4 { path.parent().unwrap_or(path) } else { path };
             self.writable(resource)?;

@@ -135,9 +135,25 @@ fn what_is_not_there_is_missed_before_anything_else_dm_06_rd_07() {
         assert_eq!(bench.get(path).code, Code::NOT_FOUND, "{path}");
         assert_eq!(bench.send(read(path, 60)).code, Code::NOT_FOUND, "{path}");
     }
-    for path in ["/9/0", "/3416/7", "/3416/0/99", "/3416/7/1", "/3/0/11/7"] {
+    for path in ["/9", "/9/0", "/3416/7", "/3416/0/99", "/3416/7/1", "/3/0/11/7"] {
         assert_eq!(bench.send(put(path, "1")).code, Code::NOT_FOUND, "{path}");
+        for method in [Method::Put, Method::Post, Method::Delete, Method::Fetch, Method::Ipatch] {
+            assert_eq!(bench.send(request(method, path)).code, Code::NOT_FOUND, "{method:?} {path}");
+        }
     }
+}
+
+#[test]
+fn discover_lists_instances_that_have_no_value_yet_dsc_03_dsc_05() {
+    let mut bench = Bench::registered();
+    for instance in [0, 1] {
+        bench.client.add_instance(3303, instance, bench.now).unwrap();
+    }
+    assert_eq!(text(&bench.send(read("/3303", 40))), "</3303>;ver=1.1,</3303/0>,</3303/1>");
+    assert_eq!(text(&bench.send(read("/3303/1", 40))), "</3303/1>");
+    bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
+    let links = "</3303>;ver=1.1,</3303/0>,</3303/0/5700>,</3303/1>";
+    assert_eq!(text(&bench.send(read("/3303", 40))), links);
 }
 
 #[test]
