@@ -16,6 +16,8 @@ const OVERHEAD_OCTETS: usize = 64;
 pub struct Held {
     objects: BTreeSet<u16>,
     octets: usize,
+    /// Instances and resources of them in the tree.
+    size: usize,
 }
 
 /// The object is no more than its values, so that holding them, or a mapping that brings them, is all there is to it.
@@ -28,7 +30,7 @@ impl Held {
     /// These objects, as far as they can be held.
     pub fn new(objects: impl IntoIterator<Item = u16>) -> Self {
         let objects = objects.into_iter().filter(|object| is_plain(*object)).collect();
-        Self { objects, octets: 0 }
+        Self { objects, octets: 0, size: 0 }
     }
 
     /// The object is one of them.
@@ -47,19 +49,27 @@ impl Held {
         self.octets + wanted <= MAX_OCTETS
     }
 
+    /// Number of their resources and instances.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
     /// So many instances were made.
     pub const fn instances_made(&mut self, count: usize) {
         self.octets += count * OVERHEAD_OCTETS;
+        self.size += count;
     }
 
     /// An instance is gone; its contents are told one by one.
     pub const fn instance_gone(&mut self) {
         self.octets = self.octets.saturating_sub(OVERHEAD_OCTETS);
+        self.size = self.size.saturating_sub(1);
     }
 
     /// A resource of a held object has other contents than before.
     pub fn changed(&mut self, before: Option<&Content>, after: Option<&Content>) {
         self.octets = self.octets.saturating_sub(before.map_or(0, octets)) + after.map_or(0, octets);
+        self.size = self.size.saturating_sub(before.iter().len()) + after.iter().len();
     }
 }
 
@@ -96,8 +106,9 @@ mod tests {
         held.instances_made(1);
         held.changed(None, Some(&large));
         assert!(!held.has_room_for(0, [&large].into_iter()));
+        assert_eq!(held.size(), 2);
         held.changed(Some(&large), None);
         held.instance_gone();
-        assert_eq!(held.octets, 0);
+        assert_eq!((held.octets, held.size()), (0, 0));
     }
 }

@@ -68,9 +68,7 @@ impl Client {
         if !self.may_have(object, instance) {
             return Err(Refusal::Unknown(path));
         }
-        if !self.tree.exists(path) && self.tree.size() >= self.settings.max_resources {
-            return Err(Refusal::Full(self.tree.size()));
-        }
+        self.expect_room_for(path)?;
         self.note_instance(path, now);
         Ok(())
     }
@@ -222,14 +220,19 @@ impl Client {
             definition.filter(|_| self.may_have(object, instance)).ok_or_else(|| unknown.clone())?;
         definition.check(value)?;
         let resource = Path::resource_of(object, instance, id);
-        if !self.tree.exists(resource) && self.tree.size() >= self.settings.max_resources {
-            return Err(Refusal::Full(self.tree.size()));
-        }
+        self.expect_room_for(resource)?;
         match (definition.multiple, path.resource_instance()) {
             (true, None) => Ok((resource, resource.child(0).unwrap_or(resource))),
             (true, Some(_)) | (false, None) => Ok((resource, path)),
             (false, Some(_)) => Err(unknown),
         }
+    }
+
+    /// What servers hold here takes no room from the sensors; it has a bound of its own.
+    fn expect_room_for(&self, path: Path) -> Result<(), Refusal> {
+        let size = self.tree.size().saturating_sub(self.held.size());
+        let is_full = size >= self.settings.max_resources && !self.tree.exists(path);
+        if is_full { Err(Refusal::Full(size)) } else { Ok(()) }
     }
 
     fn is_for_mappings(&self, object: u16) -> bool {

@@ -45,7 +45,8 @@ pub struct Settings {
     pub stop_within: Duration,
     /// More observations than these are answered as plain Reads.
     pub max_observations: usize,
-    /// Samples that would make more resources and instances than these together are refused.
+    /// Samples that would make more resources and instances than these together are refused; those of held objects do
+    /// not count.
     pub max_resources: usize,
 }
 

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Format;
 use super::link::{self, Link, LinkError};
 use crate::lwm2m::model::{Model, Version};
+use crate::lwm2m::objects::is_secret;
 use crate::lwm2m::path::Path;
 
 /// Resource type of the root link.
 const ROOT_TYPE: &str = "oma.lwm2m";
-/// Security and OSCORE are never listed (REG-11).
-const NEVER_LISTED: [u16; 2] = [0, 21];
 
 /// The objects of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,7 +51,8 @@ impl ObjectList {
         let mut list =
             Self { formats: formats.iter().map(|format| format.number()).collect(), ..Self::default() };
         for path in instances {
-            let Some(object) = path.object().filter(|object| !NEVER_LISTED.contains(object)) else {
+            // Security and OSCORE are never listed (REG-11).
+            let Some(object) = path.object().filter(|object| !is_secret(*object)) else {
                 continue;
             };
             let listed = list.objects.entry(object).or_default();

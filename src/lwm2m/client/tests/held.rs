@@ -143,6 +143,18 @@ fn no_mapping_feeds_a_held_object() {
 }
 
 #[test]
+fn what_servers_hold_takes_no_room_from_the_sensors() {
+    let held_objects = BTreeSet::from([16]);
+    let mut bench = Bench::registered_at(Settings { held_objects, max_resources: 30, ..settings(1) });
+    for _ in 0..20 {
+        assert_eq!(create(&mut bench, 11542, IDENTITY).0, Code::CREATED);
+    }
+    bench.client.set_mapped(TEMPERATURE, Value::Float(1.0), None, bench.now).unwrap();
+    let refused = (1..30).map(|id| bench.client.add_instance(3303, id, bench.now)).find_map(Result::err);
+    assert_eq!(refused, Some(Refusal::Full(30)));
+}
+
+#[test]
 fn a_write_beyond_what_is_held_is_refused_whole() {
     let mut bench = bench();
     let text = "x".repeat(60_000);
