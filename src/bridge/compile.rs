@@ -1,6 +1,7 @@
 //! Checks `[[mappings]]` against themselves and the registry, and tells everything that is wrong at once.
 
 use crate::lwm2m::ValueType;
+use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
 
 use super::command::{Command, Payload, Target, VALUE};
@@ -10,10 +11,6 @@ use super::mapping::{
 };
 use super::pointer::Pointer;
 use super::topic::{Filter, Template, is_name, is_topic};
-
-/// Objects of the gateway itself, filled or not yet: Security, Server, Access Control, Device, Connectivity, Firmware,
-/// Connectivity Statistics.
-const NATIVE_OBJECTS: [u16; 7] = [0, 1, 2, 3, 4, 5, 7];
 
 /// Most names that a hint lists.
 const HINTS: usize = 6;
@@ -78,12 +75,10 @@ impl Compiler<'_> {
     }
 
     fn object(&mut self, at: &str, id: u16) -> Option<&'static ObjectDef> {
-        let found = self.model.object(id).filter(|_| !NATIVE_OBJECTS.contains(&id));
+        let found = self.model.object(id).filter(|_| is_plain(id));
         if found.is_none() {
-            let problem = match NATIVE_OBJECTS.contains(&id) {
-                true => format!("object {id} is for the gateway itself"),
-                false => format!("object {id} is not in the registry"),
-            };
+            let problem = if is_plain(id) { "is not in the registry" } else { "is for the gateway itself" };
+            let problem = format!("object {id} {problem}");
             self.fault(
                 format!("{at}.object"),
                 problem,
@@ -496,7 +491,9 @@ mod tests {
 
     #[test]
     fn the_gateways_own_objects_are_not_for_mapping() {
-        assert!(fault(&TEMPERATURE.replace("3303", "3")).1.contains("the gateway itself"));
+        for object in ["3", "7", "21"] {
+            assert!(fault(&TEMPERATURE.replace("3303", object)).1.contains("the gateway itself"));
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Messages of one peer that arrived before, with the answer they got (RFC 7252 §4.5).
 //!
 //! Bounded in number and octets. When full the oldest answered message is forgotten: should a copy of it still come, it is taken
-//! as new. Messages still being served are kept; `requests` bounds them.
+//! as new. Reads go first, for to serve one twice does no harm (RFC 7252 §4.5): a body fetched in a hundred blocks must not push
+//! out the Execute before it. Messages still being served are kept; `requests` bounds them.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -17,17 +18,33 @@ const MAX_OCTETS: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Dedup {
     by_mid: BTreeMap<u16, Entry>,
-    /// Message IDs in the order in which they arrived.
-    by_arrival: BTreeMap<u64, u16>,
+    /// Message IDs in the order in which they are forgotten.
+    by_arrival: BTreeMap<Arrival, u16>,
     octets: usize,
     arrivals: u64,
+}
+
+/// What may be done twice before what may not, each as it arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrival {
+    effect: Effect,
+    number: u64,
+}
+
+/// Whether a message may do something when it is taken as new once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// A read.
+    None,
+    /// Anything else.
+    Some,
 }
 
 #[derive(Debug)]
 struct Entry {
     /// A Message ID with another token is another message: some peers begin again after a restart.
     token: Token,
-    arrival: u64,
+    arrival: Arrival,
     expires: Instant,
     answer: Answer,
 }
@@ -60,11 +77,11 @@ impl Dedup {
     }
 
     /// Remembers a message until `expires`.
-    pub fn insert(&mut self, mid: u16, token: Token, answer: Answer, expires: Instant) {
+    pub fn insert(&mut self, mid: u16, token: Token, effect: Effect, answer: Answer, expires: Instant) {
         self.remove(mid);
         self.octets += answer.len();
         self.arrivals += 1;
-        let arrival = self.arrivals;
+        let arrival = Arrival { effect, number: self.arrivals };
         self.by_arrival.insert(arrival, mid);
         self.by_mid.insert(mid, Entry { token, arrival, expires, answer });
         self.keep_bounds(mid);
@@ -80,12 +97,19 @@ impl Dedup {
 
     /// Forgets what has expired. What arrived after a message that is remembered longer may stay as long as that.
     pub fn expire(&mut self, now: Instant) {
-        while let Some(mid) = self.by_arrival.first_key_value().map(|(_, mid)| *mid) {
-            if self.by_mid.get(&mid).is_some_and(|entry| now < entry.expires) {
-                return;
+        for effect in [Effect::None, Effect::Some] {
+            while let Some(mid) = self.oldest(effect) {
+                if self.by_mid.get(&mid).is_some_and(|entry| now < entry.expires) {
+                    break;
+                }
+                self.remove(mid);
             }
-            self.remove(mid);
         }
+    }
+
+    fn oldest(&self, effect: Effect) -> Option<u16> {
+        let (arrival, mid) = self.by_arrival.range(Arrival { effect, number: 0 }..).next()?;
+        (arrival.effect == effect).then_some(*mid)
     }
 
     fn keep_bounds(&mut self, newest: u16) {
@@ -125,7 +149,7 @@ mod tests {
     fn a_message_is_known_until_it_expires() {
         // COAP-07
         let (t0, mut dedup) = (t0(), Dedup::default());
-        dedup.insert(7, Token::EMPTY, Answer::Pending, t0 + Duration::from_secs(247));
+        dedup.insert(7, Token::EMPTY, Effect::Some, Answer::Pending, t0 + Duration::from_secs(247));
         assert_eq!(dedup.find(7, Token::EMPTY, t0), Some(&Answer::Pending));
         dedup.answer(7, Token::EMPTY, octets(4));
         assert_eq!(dedup.find(7, Token::EMPTY, t0 + Duration::from_secs(246)), Some(&octets(4)));
@@ -136,7 +160,7 @@ mod tests {
     #[test]
     fn the_same_message_id_with_another_token_is_another_message() {
         let (t0, mut dedup) = (t0(), Dedup::default());
-        dedup.insert(7, Token::EMPTY, octets(4), t0 + Duration::from_secs(9));
+        dedup.insert(7, Token::EMPTY, Effect::Some, octets(4), t0 + Duration::from_secs(9));
         assert_eq!(dedup.find(7, Token::new(&[1]).unwrap(), t0), None);
     }
 
@@ -144,9 +168,9 @@ mod tests {
     fn bounds_hold_and_what_is_being_served_stays() {
         let (t0, mut dedup) = (t0(), Dedup::default());
         let expires = t0 + Duration::from_secs(247);
-        dedup.insert(0, Token::EMPTY, Answer::Pending, expires);
+        dedup.insert(0, Token::EMPTY, Effect::Some, Answer::Pending, expires);
         for mid in 1..1000 {
-            dedup.insert(mid, Token::EMPTY, octets(usize::from(mid % 700)), expires);
+            dedup.insert(mid, Token::EMPTY, Effect::Some, octets(usize::from(mid % 700)), expires);
             assert!(dedup.by_mid.len() <= MAX_ENTRIES && dedup.octets <= MAX_OCTETS);
         }
         assert!(dedup.find(0, Token::EMPTY, t0).is_some());
@@ -157,11 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_done_twice_is_forgotten_first() {
+        // COAP-07
+        let (t0, mut dedup) = (t0(), Dedup::default());
+        let expires = t0 + Duration::from_secs(247);
+        dedup.insert(0, Token::EMPTY, Effect::Some, octets(4), expires);
+        for mid in 1..1000 {
+            dedup.insert(mid, Token::EMPTY, Effect::None, octets(1040), expires);
+        }
+        assert_eq!(dedup.find(0, Token::EMPTY, t0), Some(&octets(4)));
+        assert!(dedup.find(999, Token::EMPTY, t0).is_some());
+        for mid in 1000..2000 {
+            dedup.insert(mid, Token::EMPTY, Effect::Some, octets(4), expires);
+        }
+        assert_eq!(dedup.find(0, Token::EMPTY, t0), None, "but the bound holds");
+        dedup.expire(expires);
+        assert!(dedup.by_mid.is_empty() && dedup.by_arrival.is_empty());
+    }
+
+    #[test]
     fn an_answer_larger_than_the_bound_is_kept_alone() {
         let (t0, mut dedup) = (t0(), Dedup::default());
         let expires = t0 + Duration::from_secs(247);
-        dedup.insert(1, Token::EMPTY, octets(10), expires);
-        dedup.insert(2, Token::EMPTY, octets(MAX_OCTETS + 1), expires);
+        dedup.insert(1, Token::EMPTY, Effect::Some, octets(10), expires);
+        dedup.insert(2, Token::EMPTY, Effect::Some, octets(MAX_OCTETS + 1), expires);
         assert_eq!(dedup.find(1, Token::EMPTY, t0), None);
         assert!(dedup.find(2, Token::EMPTY, t0).is_some());
     }

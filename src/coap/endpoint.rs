@@ -31,13 +31,12 @@ use super::exchange::{Carriage, Exchanges, Failed, Out, Purpose};
 use super::message::{Kind, Message, Token};
 use super::message_id::MessageIds;
 use super::observe::{Observations, Observing};
-use super::own::Own;
 use super::params::Params;
 use super::reliability::RoundTrip;
 use super::requests::Requests;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
-use super::types::{Action, Ending, Event, Failure, NotificationId, ObservationId};
+use super::types::{Action, Ending, Event, ExchangeId, Failure, NotificationId, ObservationId};
 use super::uploads::Uploads;
 use crate::clock::Deadline;
 use crate::net::{Datagram, Outgoing, Peer, ReleaseHint, TransmitId};
@@ -72,10 +71,18 @@ pub struct Endpoint {
     observing: Observing,
     uploads: Uploads,
     snapshots: Snapshots,
-    /// Notifications that arrived as far as their first block goes.
-    unfetched: BTreeMap<NotificationId, ObservationId>,
+    /// Notifications that are larger than a block, until their last block was asked for.
+    unfetched: BTreeMap<NotificationId, Unfetched>,
     events: VecDeque<Event>,
     stats: Stats,
+}
+
+/// A notification of which the peer has yet to fetch the rest.
+#[derive(Debug, Clone, Copy)]
+struct Unfetched {
+    observation: ObservationId,
+    /// Its first block is acknowledged, or sent if it was Non-confirmable.
+    arrived: bool,
 }
 
 #[derive(Debug)]
@@ -319,7 +326,7 @@ impl Endpoint {
     /// An own message is over without success.
     fn fail(&mut self, out: Out, why: Failure, now: Instant) {
         match out.purpose {
-            Purpose::Request(own) => self.request_failed(&own, why),
+            Purpose::Request(own) => self.request_failed(own.exchange, own.notification, why),
             Purpose::Ping { exchange } => self.events.push_back(Event::Failed { exchange, why }),
             Purpose::Notification { notification, observation, last } => {
                 // A RST may still come, late.
@@ -335,9 +342,9 @@ impl Endpoint {
         }
     }
 
-    fn request_failed(&mut self, own: &Own, why: Failure) {
-        let exchange = own.exchange;
-        if own.notification {
+    /// An own request has failed, or the fetching of a notification's rest.
+    fn request_failed(&mut self, exchange: ExchangeId, of_notification: bool, why: Failure) {
+        if of_notification {
             debug!(?exchange, %why, "rest of a notification not fetched");
             self.stats.dropped.incomplete_notification += 1;
             return;
@@ -354,9 +361,7 @@ impl Endpoint {
         last: bool,
         result: Result<(), Failure>,
     ) {
-        if result == Ok(()) && self.waits_for_fetching(notification, observation) {
-            return;
-        }
+        let Some(result) = self.fetched_or_failed(notification, result) else { return };
         self.events.push_back(match result {
             Ok(()) => Event::NotificationDelivered { notification },
             Err(why) => Event::NotificationFailed { notification, why },
@@ -387,9 +392,10 @@ impl Endpoint {
     }
 
     fn take_notifications(&mut self, id: ObservationId) -> Vec<NotificationId> {
-        let unfetched = self.unfetched.iter().filter(|(_, observation)| **observation == id);
-        let mut taken: Vec<_> = unfetched.map(|(notification, _)| *notification).collect();
-        self.unfetched.retain(|_, observation| *observation != id);
+        // Those whose first block has not arrived are among the exchanges still.
+        let arrived = self.unfetched.iter().filter(|(_, part)| part.observation == id && part.arrived);
+        let mut taken: Vec<_> = arrived.map(|(notification, _)| *notification).collect();
+        self.unfetched.retain(|_, part| part.observation != id);
         let of_it =
             |out: &Out| matches!(out.purpose, Purpose::Notification { observation, .. } if observation == id);
         while let Some(out) = self.exchanges.find(of_it).and_then(|out| self.exchanges.remove(out)) {

@@ -279,6 +279,11 @@ impl Message {
         }
     }
 
+    /// A GET or FETCH that begins or ends no observation: it changes nothing.
+    pub fn is_read(&self) -> bool {
+        method(self.code).is_some_and(Method::is_safe) && !self.has_observe()
+    }
+
     /// Has the Observe option: a notification, if it is a response.
     pub fn has_observe(&self) -> bool {
         self.options.iter().any(|(number, _)| *number == OBSERVE)

@@ -16,7 +16,7 @@ use crate::bridge::mapping;
 use crate::coap::{BadParameter, Params};
 use crate::gateway::settings::{Host, Server, Settings, Uplink};
 use crate::lwm2m::client::{Location, OnStop};
-use crate::lwm2m::held::can_be_held;
+use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, Version};
 use crate::lwm2m::objects::location;
 use crate::{modem, mqtt};
@@ -371,7 +371,7 @@ fn check_version_parameter(file: &File, faults: &mut Vec<Fault>) {
 /// Held objects are in the registry, and nobody else's.
 fn check_held_objects(file: &File, model: &Model, faults: &mut Vec<Fault>) {
     for (index, object) in file.lwm2m.held_objects.iter().copied().enumerate() {
-        let problem = if !can_be_held(object) {
+        let problem = if !is_plain(object) {
             "belongs to the gateway itself"
         } else if model.object(object).is_none() {
             "is not in the registry"
@@ -402,13 +402,11 @@ fn location_of(file: &File, faults: &mut Vec<Fault>) -> Option<Location> {
     check("latitude", given.latitude, 90.0);
     check("longitude", given.longitude, 180.0);
     check("altitude", given.altitude.unwrap_or_default(), 100_000.0);
-    if file.mappings.iter().any(|mapping| mapping.object == location::ID) {
-        fault(
-            faults,
-            "location",
-            format!("stands beside a mapping for object {}, which would fill it too", location::ID),
-            "leave one of them out",
-        );
+    let is_mapped = file.mappings.iter().any(|mapping| mapping.object == location::ID);
+    if is_mapped || file.lwm2m.held_objects.contains(&location::ID) {
+        let other = if is_mapped { "a mapping for" } else { "held_objects with" };
+        let problem = format!("stands beside {other} object {}, which would fill it too", location::ID);
+        fault(faults, "location", problem, "leave one of them out");
     }
     Some(Location { latitude: given.latitude, longitude: given.longitude, altitude: given.altitude })
 }

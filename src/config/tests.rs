@@ -202,4 +202,6 @@ fn a_location_is_on_earth() {
     assert_eq!(found.len(), 2, "{found:?}");
     let found = problems(&without_modem("", "[location]\nlatitude = 91.0"));
     assert!(found[0].contains("longitude"), "{found:?}");
+    let found = problems(&without_modem("held_objects = [6]", "[location]\nlatitude = 1.0\nlongitude = 2.0"));
+    assert_eq!(found, ["location: stands beside held_objects with object 6, which would fill it too"]);
 }

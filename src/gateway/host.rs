@@ -107,7 +107,8 @@ impl Power {
                     let usb = kind == "USB";
                     power.sources.push(if usb { PowerSource::Usb } else { PowerSource::Mains });
                     let online = says("online").map(|text| text != "0");
-                    power.external = online.map(|online| online || power.external == Some(true));
+                    // One that is on will do; one that does not tell says nothing about the others.
+                    power.external = online.max(power.external);
                 }
                 _ => {}
             }
@@ -165,5 +166,8 @@ mod tests {
             battery: Some(Battery { percent: 81, status: BatteryStatus::Normal }),
         };
         assert_eq!(Power::read(folder.path()), expected);
+        supply("ADP1", &[("type", "Mains\n"), ("online", "1\n")]);
+        supply("ucsi", &[("type", "USB\n")]);
+        assert_eq!(Power::read(folder.path()).external, Some(true));
     }
 }

@@ -18,8 +18,8 @@ pub struct Held {
     octets: usize,
 }
 
-/// The object is no more than its values, so that holding them is all there is to it.
-pub const fn can_be_held(object: u16) -> bool {
+/// The object is no more than its values, so that holding them, or a mapping that brings them, is all there is to it.
+pub const fn is_plain(object: u16) -> bool {
     // Access Control (2) and Firmware Update (5) are behaviour.
     !is_native(object) && !is_secret(object) && object != 2 && object != 5
 }
@@ -27,7 +27,7 @@ pub const fn can_be_held(object: u16) -> bool {
 impl Held {
     /// These objects, as far as they can be held.
     pub fn new(objects: impl IntoIterator<Item = u16>) -> Self {
-        let objects = objects.into_iter().filter(|object| can_be_held(*object)).collect();
+        let objects = objects.into_iter().filter(|object| is_plain(*object)).collect();
         Self { objects, octets: 0 }
     }
 

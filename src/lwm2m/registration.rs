@@ -18,6 +18,7 @@
 //! Answers to the server's requests and notifications are made elsewhere; they go on whatever the state (REG-19).
 
 mod record;
+mod state;
 mod types;
 mod uri;
 
@@ -30,69 +31,13 @@ use crate::coap::{Action, Code, ExchangeId, Failure, Method, Priority, Request, 
 use crate::net::Peer;
 use crate::seed::Rng;
 use record::{Announced, Registration};
+use state::{Open, Purpose, State, Trust};
 use uri::path_and_query;
 
 pub use types::{Facts, Outcome, Retry, Step};
 
 /// Content-Format of the link list.
 const LINK_FORMAT: u16 = 40;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Open {
-    exchange: ExchangeId,
-    since: Instant,
-    announces: Announced,
-}
-
-/// What an Update is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// The server is to learn something, or has asked for it: it has to answer.
-    Tell,
-    /// The server is to see where we are: any request of its own shows as well that it does.
-    Show,
-}
-
-/// What we know of our address, as the server's observations go. Behind a NAT a server may take our Update at a new
-/// address, and yet keep to the old one where it observes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// Nothing speaks against it.
-    Known,
-    /// There was a silence, and since then the server has neither acknowledged a notification nor observed anything.
-    Doubted,
-    /// In such doubt the server rejected all that it observed: to it the address is another one, and it will hardly
-    /// observe again before we register anew.
-    Changed,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
-    /// `None`: try as soon as the link is up.
-    Idle {
-        not_before: Option<Instant>,
-    },
-    Registering {
-        open: Open,
-    },
-    Registered {
-        registration: Registration,
-    },
-    Updating {
-        registration: Registration,
-        open: Open,
-        purpose: Purpose,
-    },
-    Disabled {
-        until: Instant,
-        /// The De-register, while it is open.
-        exchange: Option<ExchangeId>,
-    },
-    Deregistering {
-        exchange: ExchangeId,
-    },
-    Closed,
-}
 
 /// One server account.
 #[derive(Debug)]
@@ -165,7 +110,7 @@ impl Account {
 
     /// The server keeps a registration for us.
     pub const fn is_registered(&self) -> bool {
-        matches!(self.state, State::Registered { .. } | State::Updating { .. })
+        self.state.registration().is_some()
     }
 
     /// Registered, and no Update is under way.
@@ -215,26 +160,18 @@ impl Account {
 
     /// The location that the server gave, with a slash before each segment.
     pub fn location(&self) -> Option<String> {
-        let (State::Registered { registration } | State::Updating { registration, .. }) = &self.state else {
-            return None;
-        };
+        let registration = self.state.registration()?;
         Some(registration.location.iter().map(|segment| format!("/{segment}")).collect())
     }
 
     /// When the last Register or Update that succeeded was made (REG-27).
     pub fn updated(&self) -> Option<Instant> {
-        let (State::Registered { registration } | State::Updating { registration, .. }) = &self.state else {
-            return None;
-        };
-        Some(registration.since)
+        self.state.registration().map(|registration| registration.since)
     }
 
     /// When the registration ends unless an Update comes before (REG-27).
     pub fn expires(&self) -> Option<Instant> {
-        let (State::Registered { registration } | State::Updating { registration, .. }) = &self.state else {
-            return None;
-        };
-        Some(registration.expires())
+        self.state.registration().map(Registration::expires)
     }
 
     /// The state in words, for the status.
@@ -252,7 +189,7 @@ impl Account {
 
     /// This exchange is the account's.
     pub fn owns(&self, exchange: ExchangeId) -> bool {
-        self.open_exchange() == Some(exchange)
+        self.state.exchange() == Some(exchange)
     }
 
     /// An Update is to be sent although nothing changed (UPD-04).
@@ -589,16 +526,7 @@ impl Account {
         Outcome::Failed { why, retry_in }
     }
 
-    const fn open_exchange(&self) -> Option<ExchangeId> {
-        match &self.state {
-            State::Registering { open } | State::Updating { open, .. } => Some(open.exchange),
-            State::Disabled { exchange, .. } => *exchange,
-            State::Deregistering { exchange } => Some(*exchange),
-            _ => None,
-        }
-    }
-
     fn abandon(&self) -> Option<Action> {
-        self.open_exchange().map(|exchange| Action::Abandon { exchange })
+        self.state.exchange().map(|exchange| Action::Abandon { exchange })
     }
 }

@@ -15,7 +15,7 @@ use super::super::reliability::Delivery;
 use super::super::snapshots::Snapshot;
 use super::super::types::{Code, Event, Failure, NotificationId, ObservationId, Request, Response};
 use super::super::uploads::Taken;
-use super::{BUSY_SECONDS, Endpoint};
+use super::{BUSY_SECONDS, Endpoint, Unfetched};
 use crate::clock::Deadline;
 use crate::net::Peer;
 
@@ -57,6 +57,7 @@ impl Endpoint {
         let key = Key::of(&request);
         if let Some(block) = blocks.block1 {
             let name = (peer, key.clone(), request.content_format);
+            self.uploads.expire(now, self.params.exchange_lifetime());
             match self.uploads.take(name, block, &request.payload, blocks.size1, now) {
                 Taken::Whole(body) => request.payload = body,
                 taken => return self.block_taken(taken, block),
@@ -140,10 +141,11 @@ impl Endpoint {
         (snapshot.size, snapshot.used) = (sent.size, now);
         let fetched = if sent.more { None } else { snapshot.notification.take() };
         self.stats.blocks_sent += 1;
-        if let Some(notification) =
-            fetched.filter(|notification| self.unfetched.remove(notification).is_some())
-        {
-            self.events.push_back(Event::NotificationDelivered { notification });
+        if let Some(notification) = fetched {
+            let part = self.unfetched.remove(&notification);
+            if part.is_some_and(|part| part.arrived) {
+                self.events.push_back(Event::NotificationDelivered { notification });
+            }
         }
         Some(octets)
     }
@@ -155,14 +157,16 @@ impl Endpoint {
         (peer, kind, mid, token): Address,
         wants: &Wants,
         mut response: Response,
-        notification: Option<NotificationId>,
+        part_of: Option<(NotificationId, ObservationId)>,
         now: Instant,
     ) -> Option<Vec<u8>> {
-        let wished = wants.block2.map_or(usize::MAX, |block| block.size.octets());
-        let first = wants.block2.is_none_or(|block| block.number == 0);
+        // An error is no representation of which a later block could be wanted.
+        let block2 = wants.block2.filter(|_| response.code.is_success());
+        let wished = block2.map_or(usize::MAX, |block| block.size.octets());
+        let first = block2.is_none_or(|block| block.number == 0);
         if first && response.payload.len() <= wished {
             let size2 = wants.size2.then(|| u32::try_from(response.payload.len()).unwrap_or(u32::MAX));
-            let blocks = Blocks { block1: wants.block1, block2: wants.block2, size2, ..Blocks::default() };
+            let blocks = Blocks { block1: wants.block1, block2, size2, ..Blocks::default() };
             let message = Message::response(kind, mid, token, &response).with_blocks(&blocks);
             if message.len_octets() <= self.max_datagram {
                 return message.encode(self.max_datagram);
@@ -176,8 +180,9 @@ impl Endpoint {
         let message = Message::response(kind, mid, token, &response).with_blocks(&blocks);
         let (etag, size) = (ETag::of(&body), BlockSize::MAX);
         let head = Response { observe: None, ..response };
+        let notification = part_of.map(|(notification, _)| notification);
         let mut snapshot = Snapshot { head, body, etag, size, notification, used: now };
-        if wants.block2.is_some_and(|block| block.number > 0 && block.offset() >= snapshot.body.len()) {
+        if block2.is_some_and(|block| block.number > 0 && block.offset() >= snapshot.body.len()) {
             return Message::response(kind, mid, token, &Response::new(Code::BAD_OPTION))
                 .encode(self.max_datagram);
         }
@@ -186,31 +191,39 @@ impl Endpoint {
         if sent.more {
             let gone = self.snapshots.insert((peer, wants.key.clone(), wants.accept), snapshot);
             self.snapshots_gone(gone);
+            let part = part_of.map(|(id, observation)| (id, Unfetched { observation, arrived: false }));
+            self.unfetched.extend(part);
         }
         Some(octets)
     }
 
-    /// Bodies were forgotten: notifications of which the rest was never fetched have failed.
+    /// Bodies were forgotten: notifications of which the rest was never fetched have failed. One whose first block is under way
+    /// still fails when that has arrived.
     pub(super) fn snapshots_gone(&mut self, gone: Vec<Snapshot>) {
         for notification in gone.into_iter().filter_map(|snapshot| snapshot.notification) {
-            if self.unfetched.remove(&notification).is_some() {
+            if self.unfetched.get(&notification).is_some_and(|part| part.arrived) {
+                self.unfetched.remove(&notification);
                 let why = Failure::TimedOut;
                 self.events.push_back(Event::NotificationFailed { notification, why });
             }
         }
     }
 
-    /// A notification arrived as far as its first block goes; true when there is more that the peer has not fetched.
-    pub(super) fn waits_for_fetching(
+    /// What the end of a notification's first or only message means for the whole; `None` while the peer has more to fetch. What
+    /// is gone before the peer could know of it was not delivered.
+    pub(super) fn fetched_or_failed(
         &mut self,
         notification: NotificationId,
-        observation: ObservationId,
-    ) -> bool {
-        let waits = self.snapshots.iter().any(|snapshot| snapshot.notification == Some(notification));
-        if waits {
-            self.unfetched.insert(notification, observation);
+        result: Result<(), Failure>,
+    ) -> Option<Result<(), Failure>> {
+        let Some(part) = self.unfetched.get_mut(&notification) else { return Some(result) };
+        if result.is_ok() && self.snapshots.iter().any(|snapshot| snapshot.notification == Some(notification))
+        {
+            part.arrived = true;
+            return None;
         }
-        waits
+        self.unfetched.remove(&notification);
+        Some(result.and(Err(Failure::TimedOut)))
     }
 
     /// When the first notification is given up whose rest nobody fetches.
@@ -218,8 +231,8 @@ impl Endpoint {
         if self.unfetched.is_empty() {
             return None;
         }
-        let unfetched =
-            |snapshot: &&Snapshot| snapshot.notification.is_some_and(|id| self.unfetched.contains_key(&id));
+        let arrived = |id| self.unfetched.get(&id).is_some_and(|part| part.arrived);
+        let unfetched = |snapshot: &&Snapshot| snapshot.notification.is_some_and(arrived);
         let used = self.snapshots.iter().filter(unfetched).map(|snapshot| snapshot.used).min()?;
         Some(Deadline::new(used + self.params.exchange_lifetime(), "coap notification not fetched"))
     }
@@ -233,12 +246,12 @@ impl Endpoint {
         now: Instant,
     ) -> Result<(), Failure> {
         let mid = self.mids.next(now).ok_or(Failure::QueueFull)?;
-        let first = own.has_begun();
+        let under_way = own.has_begun();
         let message = own.message(mid, token, self.max_datagram).ok_or(Failure::TooLarge)?;
         let octets = message.encode(self.max_datagram).ok_or(Failure::TooLarge)?;
         let (purpose, carriage) = (Purpose::Request(own), Carriage::Confirmable(Delivery::new()));
         let out = Out { peer, mid, token, octets, purpose, carriage };
-        match first {
+        match under_way {
             true => self.exchanges.push_first(out),
             false => _ = self.exchanges.push(out),
         }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::super::block::{Block, Wants};
-use super::super::dedup::Answer;
+use super::super::dedup::{Answer, Effect};
 use super::super::exchange::{Carriage, Out, OutId, Purpose};
 use super::super::message::{Blocks, Content, Kind, Message};
 use super::super::observe::Freshness;
@@ -303,13 +303,12 @@ impl Endpoint {
         }
         match own.answered(response, &blocks) {
             Step::Next => {
-                let (token, exchange) = (self.new_token(peer), own.exchange);
+                let (token, exchange, part) = (self.new_token(peer), own.exchange, own.notification);
                 if let Err(why) = self.launch(peer, own, token, now) {
-                    self.observing.abandon(exchange);
-                    self.events.push_back(Event::Failed { exchange, why });
+                    self.request_failed(exchange, part, why);
                 }
             }
-            Step::Unusable => self.request_failed(&own, Failure::BadResponse),
+            Step::Unusable => self.request_failed(own.exchange, own.notification, Failure::BadResponse),
             Step::Done(response) => self.answered(&own, response),
         }
     }
@@ -359,8 +358,9 @@ impl Endpoint {
             Kind::NonConfirmable => self.params.non_lifetime(),
             _ => self.params.exchange_lifetime(),
         };
+        let effect = if message.is_read() { Effect::None } else { Effect::Some };
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.dedup.insert(message.mid, message.token, answer, now + lifetime);
+            state.dedup.insert(message.mid, message.token, effect, answer, now + lifetime);
         }
     }
 

@@ -62,7 +62,8 @@ impl Endpoint {
             true => (Kind::Confirmable, Carriage::Confirmable(Delivery::new())),
             false => (Kind::NonConfirmable, Carriage::ONCE),
         };
-        let (response, part_of) = (Response { observe, ..response }, Some(notification).filter(|_| !last));
+        let response = Response { observe, ..response };
+        let part_of = (!last).then_some((notification, observation));
         let octets = self.encode_response((peer, kind, mid, token), &wants, response, part_of, now);
         let octets = octets.ok_or(Failure::TooLarge)?;
         if last {

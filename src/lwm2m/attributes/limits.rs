@@ -24,7 +24,9 @@ impl Limits {
     /// An observer who was sent `last` is to be told of `new`: any one condition is enough (NTF-10).
     pub fn is_reason(&self, last: f64, new: f64) -> bool {
         let crosses = |limit: f64| (last <= limit && new > limit) || (last >= limit && new < limit);
-        let is_step = |step: f64| (new - last).abs() >= step;
+        // From 20.1 to 20.2 is a step of 0.1, though the doubles next to them are a little closer together.
+        let is_step =
+            |step: f64| (new - last).abs() + f64::EPSILON * (new.abs().max(last.abs()) + step) >= step;
         self.gt.is_some_and(crosses) || self.lt.is_some_and(crosses) || self.st.is_some_and(is_step)
     }
 }
@@ -61,6 +63,16 @@ mod tests {
         let limits = limits(None, None, Some(0.5));
         assert!(limits.is_reason(10.0, 10.5) && limits.is_reason(10.0, 9.5));
         assert!(!limits.is_reason(10.0, 10.25) && !limits.is_reason(10.0, 10.0));
+    }
+
+    #[test]
+    fn a_step_between_decimal_numbers_counts_as_they_are_written_ntf_08() {
+        let limits = limits(None, None, Some(0.1));
+        for tenths in -500..=500 {
+            let at = |tenths: i32| f64::from(tenths) / 10.0;
+            assert!(limits.is_reason(at(tenths), at(tenths + 1)), "{tenths}");
+            assert!(!limits.is_reason(at(tenths), at(tenths) + 0.099_999), "{tenths}");
+        }
     }
 
     #[test]

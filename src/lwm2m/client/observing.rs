@@ -151,7 +151,7 @@ impl Client {
         }
         self.actions.push_back(Action::ForgetObservation { observation: id });
         let is_lost = self.lose_observation(id, Ending::Rejected.as_str(), now).is_some();
-        let has_none = self.reporting.of_peer(peer).is_empty();
+        let has_none = self.reporting.count_of(peer) == 0;
         let Some(account) = self.account_of_mut(peer).filter(|_| is_lost) else { return };
         if has_none {
             account.note_all_rejected();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::View;
 use crate::coap::{Code, Response};
 use crate::lwm2m::codecs::Format;
-use crate::lwm2m::codecs::link::{self, Link, Present};
+use crate::lwm2m::codecs::link::{self, Present};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::Content;
 

@@ -203,6 +203,9 @@ fn a_transfer_without_a_block_for_exchange_lifetime_is_forgotten() {
     bench.goes_on(&part(2, 1, true, &[1; 16]));
     bench.wait(seconds(247));
     assert_eq!(bench.refused(&part(3, 2, false, &[1])).code, Code::REQUEST_ENTITY_INCOMPLETE);
+    bench.goes_on(&part(4, 0, true, &[1; 16]));
+    bench.now += seconds(247); // nothing else happens: no deadline is met
+    assert_eq!(bench.refused(&part(5, 1, false, &[1])).code, Code::REQUEST_ENTITY_INCOMPLETE);
 }
 
 #[test]

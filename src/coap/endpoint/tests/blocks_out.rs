@@ -168,6 +168,19 @@ fn without_a_snapshot_a_later_block_is_of_the_current_representation_with_its_et
 }
 
 #[test]
+fn an_error_is_told_whichever_block_was_asked_for() {
+    // BLK-15: it is no block after the end
+    let mut bench = Bench::lan();
+    for (mid, number) in [(1, 0), (2, 1)] {
+        bench.receive_from(PEER, &get(mid, number, 64));
+        let (id, _) = bench.asked();
+        bench.respond(id, Response::new(Code::NOT_FOUND));
+        let answer = bench.send_message();
+        assert_eq!((answer.code, answer.blocks().unwrap()), (Code::NOT_FOUND, Blocks::default()));
+    }
+}
+
+#[test]
 fn a_later_block_of_what_changes_something_is_not_asked_for_again() {
     let mut bench = Bench::lan();
     let mut post = get(1, 1, 64);
@@ -298,6 +311,45 @@ fn a_notification_of_which_the_rest_is_never_fetched_has_failed() {
     bench.wait(seconds(1));
     assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
     assert_eq!(bench.endpoint.poll_timeout(), None);
+}
+
+#[test]
+fn a_notification_whose_rest_is_gone_before_its_acknowledgement_was_not_delivered() {
+    // BLK-14, BLK-17: by the answer to a read of the same, or because the link was down for too long
+    let mut bench = Bench::lan();
+    let (_, first) = notified(&mut bench, &body(3000), true);
+    bench.first(&hex("41 01 00 40 A2 B1 33"), &[9; 3000]);
+    bench.receive_empty(Kind::Acknowledgement, first.mid);
+    assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
+    let mut bench = Bench::lan();
+    let (observation, first) = notified(&mut bench, &body(3000), true);
+    bench.endpoint.handle_link(false, bench.now);
+    bench.wait(seconds(300));
+    bench.endpoint.handle_link(true, bench.now);
+    bench.receive_empty(Kind::Acknowledgement, first.mid);
+    assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
+    bench.act(Action::ForgetObservation { observation });
+    bench.wait(seconds(900));
+    assert_eq!(bench.event(), None);
+}
+
+#[test]
+fn an_unacknowledged_notification_that_is_larger_than_a_block_fails_once() {
+    // BLK-17, OBS-07, OBS-10
+    let mut bench = Bench::lan();
+    let (_, _) = notified(&mut bench, &body(3000), true);
+    let end = bench.now + seconds(900);
+    while bench.now < end {
+        bench.wait(seconds(1));
+        bench.send();
+    }
+    assert_eq!(bench.event(), not_delivered(Failure::TimedOut));
+    assert_eq!((bench.event(), bench.endpoint.poll_timeout()), (None, None));
+    let mut bench = Bench::lan();
+    let (id, first) = notified(&mut bench, &body(3000), true);
+    bench.receive_empty(Kind::Reset, first.mid);
+    assert_eq!(bench.event(), not_delivered(Failure::Rejected));
+    assert_eq!((bench.event(), bench.event()), (Some(Event::ObservationRejected { id }), None));
 }
 
 #[test]

@@ -189,8 +189,10 @@ impl World {
                 self.observation = None;
                 let forget = Action::ForgetObservation { observation: id };
                 self.sides[side].handle_action(forget, self.now);
-                // What was to be told goes with it, without a word.
-                self.notifications.values_mut().for_each(|ends| *ends = (*ends).max(1));
+                // One that was asked for since the rejection goes with it, without a word; those before have failed.
+                if let Some(mut latest) = self.notifications.last_entry() {
+                    *latest.get_mut() = 1.max(*latest.get());
+                }
             }
             Event::NotificationDelivered { notification }
             | Event::NotificationFailed { notification, .. } => {
