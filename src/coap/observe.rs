@@ -1,6 +1,7 @@
 //! Observations (RFC 7641): those that peers hold on us, and those that we hold on peers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::block::{Key, Wants};
@@ -34,7 +35,7 @@ struct Observation {
     peer: Peer,
     token: Token,
     /// What is observed, and how a large representation of it is cut.
-    wants: Wants,
+    wants: Arc<Wants>,
     /// The latest Observe value sent.
     sequence: u32,
     /// Its latest Message IDs in `by_mid`, the newest first.
@@ -56,7 +57,7 @@ impl Observations {
         }
         self.last += 1;
         let id = ObservationId(self.last);
-        let (sequence, recent) = (self.start, VecDeque::new());
+        let (sequence, recent, wants) = (self.start, VecDeque::new(), Arc::new(wants));
         self.by_id.insert(id, Observation { peer, token, wants, sequence, recent, closing: false });
         self.by_token.insert((peer, token), id);
         Some(id)
@@ -80,7 +81,7 @@ impl Observations {
     }
 
     /// Whose it is, under which token and of what; `None` when it is gone or about to be.
-    pub fn get(&self, id: ObservationId) -> Option<(Peer, Token, &Wants)> {
+    pub fn get(&self, id: ObservationId) -> Option<(Peer, Token, &Arc<Wants>)> {
         let observation = self.by_id.get(&id).filter(|observation| !observation.closing)?;
         Some((observation.peer, observation.token, &observation.wants))
     }

@@ -121,7 +121,8 @@ impl Client {
             set_native(&mut tree, &model, server, server::facts(id, lifetime_secs));
             let seed = seed.child(&format!("server {id}"));
             let lost = Lost::new(settings.nat_idle, seed.child("lost").rng());
-            accounts.push(Account::new((id, server), &one.uri, one.peer, settings.retry, lost, seed.rng()));
+            let names = (id, server, lifetime_secs);
+            accounts.push(Account::new(names, &one.uri, one.peer, settings.retry, lost, seed.rng()));
         }
         let opening = Opening::Held(seed.child("start").rng().between(Duration::ZERO, settings.start_jitter));
         let held = Held::new(settings.held_objects.iter().copied());
@@ -295,7 +296,13 @@ impl Client {
         }
         let accounts = self.accounts.iter().map(|account| {
             let surroundings = self.surroundings();
-            account.poll_timeout(facts(&self.settings, &self.model, &self.tree, surroundings, account.server))
+            account.poll_timeout(facts(
+                &self.settings,
+                &self.model,
+                self.tree.shape(),
+                surroundings,
+                account.lifetime_secs,
+            ))
         });
         let opening = match self.opening {
             Opening::Until(at) => Some(Deadline::new(at, "first registration")),

@@ -31,6 +31,8 @@ pub enum PathError {
 }
 
 impl Path {
+    /// Identifiers of the longest path.
+    pub const MOST_IDS: usize = MOST as usize;
     /// `/`
     pub const ROOT: Self = Self { ids: 0, depth: 0 };
 

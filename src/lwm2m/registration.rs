@@ -46,6 +46,8 @@ pub struct Account {
     pub short_server_id: u16,
     /// Its instance of object 1.
     pub server: Path,
+    /// /1/x/1 as it is in force, in seconds.
+    pub lifetime_secs: u32,
     peer: Option<Peer>,
     /// Path of the server URI, in front of `/rd` (REG-02).
     uri_path: Vec<String>,
@@ -72,7 +74,7 @@ pub struct Account {
 impl Account {
     /// An account that has not registered yet. `uri` is that of the server, whose address is `peer` once known.
     pub fn new(
-        (short_server_id, server): (u16, Path),
+        (short_server_id, server, lifetime_secs): (u16, Path, u32),
         uri: &str,
         peer: Option<Peer>,
         retry: Retry,
@@ -84,6 +86,7 @@ impl Account {
         Self {
             short_server_id,
             server,
+            lifetime_secs,
             peer,
             uri_path,
             uri_query,

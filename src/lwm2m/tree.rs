@@ -56,11 +56,17 @@ impl Tree {
 
     /// Sets a resource and makes its instance as needed; true if the content differs from the one before.
     pub fn set(&mut self, resource: Path, content: Content) -> bool {
+        if let Some(stored) = self.resources.get_mut(&resource) {
+            // What has a resource is there.
+            if stored.content == content {
+                return false;
+            }
+            self.revision.0 += 1;
+            *stored = Stored { content, revision: self.revision };
+            return true;
+        }
         let Some(instance) = resource.parent() else { return false };
         self.add_instance(instance);
-        if self.resources.get(&resource).is_some_and(|stored| stored.content == content) {
-            return false;
-        }
         self.revision.0 += 1;
         self.resources.insert(resource, Stored { content, revision: self.revision });
         true
@@ -68,10 +74,13 @@ impl Tree {
 
     /// Sets a resource whose change is no news to anyone, such as a clock.
     pub fn set_silently(&mut self, resource: Path, content: Content) {
+        if let Some(stored) = self.resources.get_mut(&resource) {
+            stored.content = content;
+            return;
+        }
         let Some(instance) = resource.parent() else { return };
         self.add_instance(instance);
-        let revision = self.revision_of(resource).unwrap_or_default();
-        self.resources.insert(resource, Stored { content, revision });
+        self.resources.insert(resource, Stored { content, revision: Revision::default() });
     }
 
     /// Takes a resource away; true if it was there.
@@ -96,6 +105,11 @@ impl Tree {
             self.remove(*resource);
         }
         gone
+    }
+
+    /// What a resource holds, and since which change.
+    pub fn current(&self, resource: Path) -> Option<(&Content, Revision)> {
+        self.resources.get(&resource).map(|stored| (&stored.content, stored.revision))
     }
 
     /// What a resource holds.

@@ -1,5 +1,6 @@
 //! What the layer above wants told and asked, as messages: requests, pings, notifications, answers.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::debug;
@@ -52,7 +53,7 @@ impl Endpoint {
         now: Instant,
     ) -> Result<(), Failure> {
         let (peer, token, wants) = self.observations.get(observation).ok_or(Failure::Abandoned)?;
-        let wants = wants.clone();
+        let wants = Arc::clone(wants);
         self.make_room(peer, now)?;
         let last = !response.code.is_success();
         let observe = if last { None } else { self.observations.next_sequence(observation) };

@@ -11,7 +11,7 @@ use crate::lwm2m::model::Model;
 use crate::lwm2m::objects::server;
 use crate::lwm2m::path::Path;
 use crate::lwm2m::registration::{Account, Facts, Outcome, Step};
-use crate::lwm2m::tree::Tree;
+use crate::lwm2m::tree::Shape;
 use crate::net::Peer;
 
 impl Client {
@@ -58,7 +58,7 @@ impl Client {
         let surroundings = self.surroundings();
         let Self { settings, model, tree, accounts, .. } = self;
         let Some(account) = accounts.get_mut(index) else { return };
-        let facts = facts(settings, model, tree, surroundings, account.server);
+        let facts = facts(settings, model, tree.shape(), surroundings, account.lifetime_secs);
         let links = || ObjectList::new(tree.listed(), model, &[]).encode();
         let exchange = ExchangeId(self.last_exchange + 1);
         let Some((step, action)) = account.poll(facts, exchange, links, now) else { return };
@@ -180,16 +180,16 @@ pub(super) struct Surroundings {
 pub(super) fn facts<'a>(
     settings: &'a Settings,
     model: &Model,
-    tree: &Tree,
+    shape: Shape,
     surroundings: Surroundings,
-    server: Path,
+    lifetime_secs: u32,
 ) -> Facts<'a> {
     Facts {
         endpoint: &settings.endpoint,
         version: settings.lwm2m_parameter.then(|| model.enabler()),
-        lifetime_secs: server::lifetime_secs(tree, server),
+        lifetime_secs,
         binding: server::UDP,
-        shape: tree.shape(),
+        shape,
         gathering: surroundings.gathering,
         update_takes: settings.update_takes,
         link_up: surroundings.link_up,

@@ -3,6 +3,7 @@
 use super::Client;
 use crate::coap::Code;
 use crate::lwm2m::attributes::{Attributes, Defaults, Limits, Periods};
+use crate::lwm2m::objects::server;
 use crate::lwm2m::path::Path;
 use crate::lwm2m::registration::Account;
 use crate::lwm2m::reporting::Rule;
@@ -18,13 +19,16 @@ impl Client {
         Code::CHANGED
     }
 
-    /// The servers' default periods as they are in the tree now (NTF-19).
+    /// The servers' lifetimes and default periods as they are in the tree now (NTF-19).
     pub(super) fn refresh_periods(&mut self) {
-        let servers: Vec<_> = self.accounts.iter().map(|account| account.server).collect();
-        for server in servers {
-            let defaults = Defaults::of_server(&self.tree, server);
-            if self.defaults.insert(server, defaults) != Some(defaults) {
-                self.refresh_observations(server, Path::ROOT);
+        for account in &mut self.accounts {
+            account.lifetime_secs = server::lifetime_secs(&self.tree, account.server);
+        }
+        let instances: Vec<_> = self.accounts.iter().map(|account| account.server).collect();
+        for instance in instances {
+            let defaults = Defaults::of_server(&self.tree, instance);
+            if self.defaults.insert(instance, defaults) != Some(defaults) {
+                self.refresh_observations(instance, Path::ROOT);
             }
         }
     }

@@ -36,11 +36,14 @@ impl Client {
             None => Content::Single(value),
             Some(id) => Content::Multiple(self.with_instance(resource, id, value)),
         };
-        if let Some(instance) = resource.parent() {
-            self.note_instance(instance, now);
-        }
+        let shape = self.tree.shape();
         let is_change = self.tree.set(resource, content);
-        let revision = self.tree.revision_of(resource).unwrap_or_default();
+        if self.tree.shape() != shape {
+            // A new instance starts the time in which others may join it in one Update.
+            self.gather(now, self.settings.announce_after);
+        }
+        let changed = if is_change { Some(self.tree.revision()) } else { self.tree.revision_of(resource) };
+        let revision = changed.unwrap_or_default();
         let is_known = !is_change && self.reporting.is_acknowledged(path, revision);
         match sample {
             // The server has this very value: not an octet for it.
@@ -69,7 +72,9 @@ impl Client {
             return Err(Refusal::Unknown(path));
         }
         self.expect_room_for(path)?;
-        self.note_instance(path, now);
+        if self.tree.add_instance(path) {
+            self.gather(now, self.settings.announce_after);
+        }
         Ok(())
     }
 
@@ -177,12 +182,9 @@ impl Client {
     pub(super) fn note_change(&mut self, path: Path) {
         let Self { tree, reporting, books, .. } = self;
         let resource = if path.depth() == 4 { path.parent() } else { Some(path) };
-        let content = resource.and_then(|resource| tree.content(resource));
-        match (content, tree.revision_of(path)) {
-            (Some(content), Some(revision)) => {
-                reporting.tell_content(Change { path, content, revision }, books);
-            }
-            _ => reporting.tell(path, tree.revision(), books),
+        match resource.and_then(|resource| tree.current(resource)) {
+            Some((content, revision)) => reporting.tell_content(Change { path, content, revision }, books),
+            None => reporting.tell(path, tree.revision(), books),
         }
     }
 
@@ -253,13 +255,6 @@ impl Client {
         };
         values.insert(id, value);
         values.into_iter().collect()
-    }
-
-    /// A new instance starts the time in which others may join it in one Update.
-    fn note_instance(&mut self, instance: Path, now: Instant) {
-        if self.tree.add_instance(instance) {
-            self.gather(now, self.settings.announce_after);
-        }
     }
 
     /// What changed in the list of instances waits so long for more; less if something waits already.

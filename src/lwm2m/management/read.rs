@@ -61,11 +61,11 @@ impl View<'_> {
                 return Err(Code::METHOD_NOT_ALLOWED);
             }
         }
+        let mut entries = self.tree.entries(path);
         // A resource without a value is as good as absent (RD-07).
-        if !self.tree.exists(path) {
+        if entries.is_empty() && !self.tree.exists(path) {
             return Err(Code::NOT_FOUND);
         }
-        let mut entries = self.tree.entries(path);
         entries.retain(|entry| {
             let (object, resource) = (entry.path.object(), entry.path.resource());
             let definition = object.zip(resource).and_then(|(object, id)| self.model.resource(object, id));

@@ -87,16 +87,24 @@ impl Snapshot {
 pub struct Reporting {
     observations: BTreeMap<ObservationId, Observation>,
     by_path: BTreeSet<(Path, ObservationId)>,
+    /// How many there are of paths with so many identifiers.
+    by_depth: [usize; Path::MOST_IDS + 1],
     under_way: BTreeMap<NotificationId, ObservationId>,
-    /// Due later.
-    waiting: BTreeSet<(Instant, ObservationId)>,
-    /// Due since the time given, until the endpoint is free for the peer: the longest due first.
-    ready: BTreeMap<Peer, BTreeSet<(Instant, ObservationId)>>,
+    dues: Dues,
     by_peer: BTreeMap<Peer, BTreeSet<ObservationId>>,
     last_notification: u64,
     /// The latest moment that was told; it dates what changes then.
     now: Option<Instant>,
     chance: Rng,
+}
+
+/// Observations by the time when they are due.
+#[derive(Debug, Default)]
+struct Dues {
+    /// Due later.
+    waiting: BTreeSet<(Instant, ObservationId)>,
+    /// Due since the time given, until the endpoint is free for the peer: the longest due first.
+    ready: BTreeMap<Peer, BTreeSet<(Instant, ObservationId)>>,
 }
 
 #[derive(Debug)]
@@ -116,7 +124,7 @@ struct Observation {
     failures: u32,
     hold_until: Option<Instant>,
     under_way: Option<(NotificationId, Snapshot)>,
-    /// Its key in `waiting` or `ready`.
+    /// Its key in [`Dues`].
     due: Option<Instant>,
 }
 
@@ -126,9 +134,9 @@ impl Reporting {
         Self {
             observations: BTreeMap::new(),
             by_path: BTreeSet::new(),
+            by_depth: [0; Path::MOST_IDS + 1],
             under_way: BTreeMap::new(),
-            waiting: BTreeSet::new(),
-            ready: BTreeMap::new(),
+            dues: Dues::default(),
             by_peer: BTreeMap::new(),
             last_notification: 0,
             now: None,
@@ -146,7 +154,7 @@ impl Reporting {
         owed: bool,
         answered: Instant,
     ) {
-        let observation = Observation {
+        let mut observation = Observation {
             target,
             rule,
             watch: Watch::new(numbers),
@@ -159,17 +167,18 @@ impl Reporting {
             under_way: None,
             due: None,
         };
+        self.dues.schedule(id, &mut observation);
         self.observations.insert(id, observation);
-        self.by_path.insert((target.path, id));
+        self.by_depth[target.path.depth()] += usize::from(self.by_path.insert((target.path, id)));
         self.by_peer.entry(target.peer).or_default().insert(id);
-        self.schedule(id);
     }
 
     /// An observation is gone; gives what it observed and the samples of its notification under way.
     pub fn end(&mut self, id: ObservationId) -> Option<(Target, Vec<SampleId>)> {
-        self.unschedule(id);
-        let observation = self.observations.remove(&id)?;
-        self.by_path.remove(&(observation.target.path, id));
+        let mut observation = self.observations.remove(&id)?;
+        self.dues.unschedule(id, &mut observation);
+        let path = observation.target.path;
+        self.by_depth[path.depth()] -= usize::from(self.by_path.remove(&(path, id)));
         if let Some(of_peer) = self.by_peer.get_mut(&observation.target.peer) {
             of_peer.remove(&id);
         }
@@ -216,7 +225,7 @@ impl Reporting {
         let Some(observation) = self.observations.get_mut(&id) else { return };
         if observation.rule != rule {
             observation.rule = rule;
-            self.schedule(id);
+            self.dues.schedule(id, observation);
         }
     }
 
@@ -253,7 +262,7 @@ impl Reporting {
         let had_news = observation.has_news();
         change(observation, now);
         if observation.has_news() != had_news {
-            self.schedule(id);
+            self.dues.schedule(id, observation);
         }
     }
 
@@ -293,13 +302,13 @@ impl Reporting {
     /// The observation of this peer that is due for the longest time.
     pub fn next_due(&mut self, peer: Peer, now: Instant) -> Option<(ObservationId, Target)> {
         self.handle_timeout(now);
-        let (_, id) = self.ready.get(&peer)?.first()?;
+        let (_, id) = self.dues.ready.get(&peer)?.first()?;
         Some((*id, self.observations.get(id)?.target))
     }
 
     /// An observation of this peer is due.
     pub fn is_ready(&self, peer: Peer) -> bool {
-        self.ready.get(&peer).is_some_and(|ready| !ready.is_empty())
+        self.dues.ready.get(&peer).is_some_and(|ready| !ready.is_empty())
     }
 
     /// Numbers that the observer is to be told though they are past take the places of the present ones (NTF-12).
@@ -328,8 +337,8 @@ impl Reporting {
         now: Instant,
         books: &mut Books,
     ) -> Option<NotificationId> {
-        self.unschedule(id);
         let observation = self.observations.get_mut(&id)?;
+        self.dues.unschedule(id, observation);
         self.last_notification += 1;
         let notification = NotificationId(self.last_notification);
         observation.last = now;
@@ -351,9 +360,8 @@ impl Reporting {
         observation.confirmed = now;
         observation.failures = 0;
         observation.hold_until = None;
-        let target = observation.target;
-        self.schedule(id);
-        Some((target, snapshot))
+        self.dues.schedule(id, observation);
+        Some((observation.target, snapshot))
     }
 
     /// A notification did not arrive: the observation stays and is tried again later (OBS-10); gives what was observed.
@@ -372,9 +380,8 @@ impl Reporting {
         observation.changed = true;
         observation.watch.failed(taken, observation.rule.limits, books);
         books.failed(samples);
-        let target = observation.target;
-        self.schedule(id);
-        Some(target)
+        self.dues.schedule(id, observation);
+        Some(observation.target)
     }
 
     /// A notification that failed need not wait any longer, and is told again.
@@ -383,7 +390,7 @@ impl Reporting {
         observation.failures = 0;
         observation.hold_until = None;
         observation.changed = true;
-        self.schedule(id);
+        self.dues.schedule(id, observation);
     }
 
     /// What is observed.
@@ -394,23 +401,25 @@ impl Reporting {
     /// Observations whose time has come are ready from now on.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = Some(now);
-        while let Some((at, id)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
-            self.waiting.remove(&(at, id));
+        while let Some((at, id)) = self.dues.waiting.first().copied().filter(|(at, _)| *at <= now) {
+            self.dues.waiting.remove(&(at, id));
             if let Some(observation) = self.observations.get(&id) {
-                self.ready.entry(observation.target.peer).or_default().insert((at, id));
+                self.dues.ready.entry(observation.target.peer).or_default().insert((at, id));
             }
         }
     }
 
     /// When the next observation becomes ready.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        self.waiting.first().map(|(at, _)| Deadline::new(*at, "notification due"))
+        self.dues.waiting.first().map(|(at, _)| Deadline::new(*at, "notification due"))
     }
 
     /// Observations of the path, of what it lies in and of what lies in it.
     fn covering(&self, path: Path) -> Vec<ObservationId> {
         let above = path.parent().into_iter().flat_map(|parent| self.above(parent));
-        let below = self.by_path.range((path, ObservationId(0))..).take_while(|(at, _)| path.covers(*at));
+        let is_any_below = self.by_depth[path.depth()..].iter().any(|count| *count > 0);
+        let below = is_any_below.then(|| self.by_path.range((path, ObservationId(0))..));
+        let below = below.into_iter().flatten().take_while(|(at, _)| path.covers(*at));
         above.chain(below.map(|(_, id)| *id)).collect()
     }
 
@@ -418,22 +427,25 @@ impl Reporting {
     fn above(&self, path: Path) -> impl Iterator<Item = ObservationId> + '_ {
         let (least, most) = (ObservationId(0), ObservationId(u64::MAX));
         let paths = std::iter::successors(Some(path), |path| path.parent());
-        paths.flat_map(move |at| self.by_path.range((at, least)..=(at, most))).map(|(_, id)| *id)
+        let observed = paths.filter(|at| self.by_depth[at.depth()] > 0);
+        observed.flat_map(move |at| self.by_path.range((at, least)..=(at, most))).map(|(_, id)| *id)
     }
+}
 
-    fn schedule(&mut self, id: ObservationId) {
-        self.unschedule(id);
-        let Some(observation) = self.observations.get_mut(&id) else { return };
+impl Dues {
+    fn schedule(&mut self, id: ObservationId, observation: &mut Observation) {
+        self.unschedule(id, observation);
         observation.due = observation.next_due();
         if let Some(at) = observation.due {
             self.waiting.insert((at, id));
         }
     }
 
-    fn unschedule(&mut self, id: ObservationId) {
-        let Some(observation) = self.observations.get_mut(&id) else { return };
+    fn unschedule(&mut self, id: ObservationId, observation: &mut Observation) {
         let Some(at) = observation.due.take() else { return };
-        self.waiting.remove(&(at, id));
+        if self.waiting.remove(&(at, id)) {
+            return;
+        }
         if let Some(ready) = self.ready.get_mut(&observation.target.peer) {
             ready.remove(&(at, id));
         }
