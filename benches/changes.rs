@@ -76,8 +76,8 @@ impl Watched {
         for _ in 0..changes {
             self.changes += 1;
             self.gateway.now += BETWEEN;
-            // By a prime, so that an instance never gets the value that it has.
-            let celsius = 20.0 + (self.changes % 1009 + 1) as f64 / 8.0;
+            // An instance never gets the value that it has.
+            let celsius = 20.0 + self.changes as f64 / 8.0;
             let spread = self.size.min(most);
             // The ten lie far from one another.
             let number = self.changes * 7919 % spread * (self.size / spread);
