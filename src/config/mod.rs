@@ -3,6 +3,7 @@
 mod environment;
 mod file;
 mod uri;
+mod words;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -22,6 +23,10 @@ use crate::lwm2m::objects::location;
 use crate::{modem, mqtt};
 
 pub use file::File;
+
+const MAX_START_JITTER: Duration = Duration::from_secs(3600);
+const MIN_NAT_IDLE: Duration = Duration::from_secs(1);
+const MAX_NAT_IDLE: Duration = Duration::from_secs(30 * 86_400);
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/nbgate/nbgate.toml";
@@ -138,6 +143,7 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     let servers = servers(&file, &mut faults);
     check_endpoint(&file, &host, &mut faults);
     check_version_parameter(&file, &mut faults);
+    check_times(&file, &mut faults);
     check_held_objects(&file, &Model::for_enabler(version), &mut faults);
     let location = location_of(&file, &mut faults);
     let uplink = uplink(&file, &mut faults);
@@ -182,9 +188,9 @@ fn read_faults(error: figment::Error) -> Vec<Fault> {
             key: error.path.join("."),
             problem: match &error.metadata {
                 Some(metadata) if metadata.name.contains("NBGATE_") => {
-                    format!("{} (in the environment)", error.kind)
+                    format!("{} (in the environment)", words::problem(&error.kind))
                 }
-                _ => error.kind.to_string(),
+                _ => words::problem(&error.kind),
             },
             fix: "compare with config/nbgate.toml, which lists every key".into(),
         })
@@ -314,19 +320,20 @@ fn check_endpoint(file: &File, host: &Host, faults: &mut Vec<Fault>) {
     if endpoint.is_empty() {
         fault(faults, KEY, "is empty", "use \"urn:imei:{imei}\" or a name of your own");
     }
-    let udp = file.uplink == file::Uplink::Udp;
+    if file.uplink == file::Uplink::Udp && (endpoint.contains("{imei}") || endpoint.contains("{imsi}")) {
+        fault(
+            faults,
+            KEY,
+            "asks for the modem's IMEI or IMSI, but with uplink = \"udp\" there is no modem",
+            "use {hostname}, {machine_id} or a fixed name",
+        );
+    }
     let mut rest = endpoint.as_str();
     while let Some(start) = rest.find('{') {
         let Some(end) = rest[start..].find('}') else {
             return fault(faults, KEY, "has a { without its }", "close the placeholder");
         };
         match &rest[start + 1..start + end] {
-            "imei" | "imsi" if udp => fault(
-                faults,
-                KEY,
-                "asks for the modem's IMEI or IMSI, but with uplink = \"udp\" there is no modem",
-                "use {hostname}, {machine_id} or a fixed name",
-            ),
             "imei" | "imsi" => {}
             "hostname" if host.hostname.is_none() => {
                 fault(
@@ -365,6 +372,20 @@ fn check_version_parameter(file: &File, faults: &mut Vec<Fault>) {
             "is false, but only LwM2M 1.0 can do without",
             "set version = \"1.0\" beside it, or leave it true",
         );
+    }
+}
+
+/// Neither silence for days after a start nor an Update before every notification is ever meant.
+fn check_times(file: &File, faults: &mut Vec<Fault>) {
+    let outside = |given: Option<file::Span>, from: Duration, to: Duration| {
+        given.is_some_and(|span| span.0 > Duration::ZERO && !(from..=to).contains(&span.0))
+    };
+    if outside(file.lwm2m.start_jitter, Duration::ZERO, MAX_START_JITTER) {
+        fault(faults, "lwm2m.start_jitter", "is longer than an hour", "use \"60s\", or \"0s\" for none");
+    }
+    if outside(file.lwm2m.nat_idle, MIN_NAT_IDLE, MAX_NAT_IDLE) {
+        let fix = "use what the carrier allows, e.g. \"2m\", or \"0s\" if it never forgets";
+        fault(faults, "lwm2m.nat_idle", "is not from 1s to 30days", fix);
     }
 }
 

@@ -96,6 +96,40 @@ fn all_faults_of_the_values_are_told_at_once() {
 }
 
 #[test]
+fn a_value_of_another_kind_is_told_in_words_of_the_file() {
+    let of = |lwm2m: &str, rest: &str| problems(&without_modem(lwm2m, rest)).join("; ");
+    assert_eq!(of("version = 1.0", ""), "lwm2m.version: 1.0 is not text in quotes");
+    assert_eq!(of("version = \"2\"", ""), "lwm2m.version: \"2\" is not known here; there are 1.0, 1.1");
+    assert_eq!(of("nat_idle = 5", ""), "lwm2m.nat_idle: 5 is not text in quotes");
+    assert_eq!(of("held_objects = 16", ""), "lwm2m.held_objects: 16 is not a list in [ ]");
+    let found = of("held_objects = [99999]", "");
+    assert_eq!(found, "lwm2m.held_objects.0: 99999 is not a whole number from 0 to 65535 (without quotes)");
+    let found = of("lwm2m_parameter = \"no\"", "");
+    assert_eq!(found, "lwm2m.lwm2m_parameter: \"no\" is not true or false (without quotes)");
+    let found = of("", "[location]\nlatitude = \"x\"\nlongitude = 1");
+    assert_eq!(found, "location.latitude: \"x\" is not a number (without quotes)");
+    assert_eq!(of("", "[location]\nlatitude = 1"), "location: the key longitude is missing");
+    let found = of("nat_idel = \"2m\"", "");
+    assert!(
+        found.starts_with("lwm2m.nat_idel: there is no key nat_idel here; there are endpoint, "),
+        "{found}"
+    );
+}
+
+#[test]
+fn two_placeholders_without_a_source_are_one_fault() {
+    let text = format!("uplink = \"udp\"\n[lwm2m]\nendpoint = \"{{imei}};{{imsi}}\"\n{SERVER}");
+    assert_eq!(problems(&text).len(), 1);
+}
+
+#[test]
+fn times_that_nobody_means_are_refused() {
+    let found = problems(&without_modem("start_jitter = \"99d\"\nnat_idle = \"1ms\"", ""));
+    let expected = ["lwm2m.start_jitter: is longer than an hour", "lwm2m.nat_idle: is not from 1s to 30days"];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn a_modem_needs_a_port_and_a_gateway_needs_a_server() {
     let found = problems("").join("\n");
     assert!(found.contains("modem.port") && found.contains("lwm2m.servers"), "{found}");

@@ -209,7 +209,11 @@ impl Client {
         self.link_up = up;
         match self.opening {
             Opening::Held(pause) if up && pause.is_zero() => self.opening = Opening::Over,
-            Opening::Held(pause) if up => self.opening = Opening::Until(now + pause),
+            Opening::Held(pause) if up => {
+                let secs = pause.as_secs();
+                tracing::info!(secs, "the first registration waits, by chance up to lwm2m.start_jitter");
+                self.opening = Opening::Until(now + pause);
+            }
             _ => {}
         }
         for account in &mut self.accounts {

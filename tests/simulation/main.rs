@@ -72,6 +72,17 @@ fn on_a_healthy_cell_every_sample_is_reported_and_nothing_is_sent_twice() {
 }
 
 #[test]
+fn what_the_air_loses_at_the_end_is_not_the_gateways_fault() {
+    let cell = cell::Options { loss: 1.0, ..cell::Options::default() };
+    let quick = Options { duration: Duration::from_secs(600), cell, ..options(1) };
+    let failures = World::new(quick, clock::now()).run().failures;
+    assert!(failures.iter().any(|failure| failure.contains("nobody is registered")), "{failures:?}");
+    for unjust in ["de-registration", "did not stop"] {
+        assert!(!failures.iter().any(|failure| failure.contains(unjust)), "{failures:?}");
+    }
+}
+
+#[test]
 fn a_lossy_cell_with_jitter_and_duplicates_costs_resends_but_no_sample() {
     for seed in seeds() {
         let cell = cell::Options {

@@ -92,8 +92,11 @@ pub(super) fn outcome_text(endpoint: &str, outcome: &Result<Answer, CommandError
             let made = if made.is_empty() { made } else { format!(" {made}") };
             format!("{endpoint} answered {}{made}{}", answer.code, values.chain(links).collect::<String>())
         }
-        Err(error) if endpoint.is_empty() => error.to_string(),
-        Err(error) => format!("{endpoint} did not answer: {error}"),
+        Err(error @ CommandError::Endpoint(_)) => error.to_string(),
+        Err(error @ (CommandError::Exchange(_) | CommandError::Gone)) => {
+            format!("{endpoint} did not answer: {error}")
+        }
+        Err(error) => format!("{endpoint}: {error}"),
     }
 }
 
@@ -210,6 +213,14 @@ mod tests {
             unit: Some("Cel".into()),
             changed: true,
         }
+    }
+
+    #[test]
+    fn only_who_was_asked_did_not_answer() {
+        let said = |error: CommandError| outcome_text("gw1", &Err(error));
+        assert_eq!(said(CommandError::Gone), "gw1 did not answer: the registration ended");
+        assert_eq!(said(CommandError::NotObserved(Path::object_only(3))), "gw1: /3 is not observed");
+        assert_eq!(said(CommandError::Endpoint("gw1 is not registered".into())), "gw1 is not registered");
     }
 
     #[test]

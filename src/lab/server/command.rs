@@ -126,7 +126,7 @@ discover   [ENDPOINT] PATH
 attributes [ENDPOINT] PATH NAME=VALUE …               NAME alone unsets it
 cancel     [ENDPOINT] PATH [active]                   passive: the next notification gets RST
 ENDPOINT may be left out while only one is registered.
-FORMAT is text, opaque, tlv, old-tlv, senml-json or senml-cbor; without one, SenML CBOR under LwM2M 1.1, else TLV.";
+FORMAT is text, opaque, tlv, old-tlv, senml-json or senml-cbor; without one, SenML CBOR under LwM2M 1.1, else TLV. Ctrl-C ends the server.";
 
 impl std::str::FromStr for Order {
     type Err = OrderError;

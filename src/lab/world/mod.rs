@@ -30,6 +30,8 @@ const BEGINNING: UnixTime = UnixTime::from_secs(1_767_225_600);
 const MAX_ROUNDS: usize = 10_000;
 /// A datagram that was on its way when the books were settled is read by then.
 const READS_WITHIN: Duration = Duration::from_secs(30);
+/// After the last word to the servers the modem still closes its socket.
+const SHUTS_DOWN_WITHIN: Duration = Duration::from_secs(10);
 /// Turns of the clock that may pass without moving it.
 const MAX_STANDSTILL: usize = 100;
 
@@ -120,12 +122,24 @@ impl World {
         // What is on its way down is read before the octets are compared.
         self.run_until(self.now + READS_WITHIN);
         self.judge();
+        let lost = self.around.traffic().up.lost;
         self.core.handle(Input::Stop, self.now);
-        self.run_until(settling_ends);
+        self.run_until(self.now + self.options.gateway.stop_limit + SHUTS_DOWN_WITHIN);
         if !self.stopped {
             self.fail("the gateway did not stop");
         }
+        self.judge_leave(self.around.traffic().up.lost - lost);
         self.sum_up();
+    }
+
+    /// Who stops takes leave of every server, as far as the radio let the words through: on their way `lost` datagrams were lost.
+    fn judge_leave(&mut self, lost: u64) {
+        let unseen = self.around.sites().without_leave();
+        if unseen.len() as u64 > lost {
+            for address in unseen {
+                self.report.failures.push(format!("the server at {address} saw no de-registration"));
+            }
+        }
     }
 
     /// Something is still to reach the server, or the registration does not stand.

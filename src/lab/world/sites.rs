@@ -162,9 +162,12 @@ impl Sites {
         report.refused = self.sites.iter().flat_map(|site| site.refused.clone()).collect();
         report.orders = self.orders.given;
         report.orders_taken = self.orders.taken;
-        for site in self.sites.iter().filter(|site| site.deregistrations == 0) {
-            report.failures.push(format!("the server at {} saw no de-registration", site.address));
-        }
+    }
+
+    /// The servers that took a registration and never a leave.
+    pub(super) fn without_leave(&self) -> Vec<SocketAddr> {
+        let left_alone = |site: &&Running| site.registrations > 0 && site.deregistrations == 0;
+        self.sites.iter().filter(left_alone).map(|site| site.address).collect()
     }
 
     /// Samples that may stay pending for good: the last one of each resource that no server wants to hear of whatever its value.

@@ -88,7 +88,9 @@ impl Client {
                 self.run(resource, server, now);
             }
             Decision::Create { instances, contents } => {
-                info!(server, instances = instances.len(), first = ?instances.first(), "instances created");
+                for instance in &instances {
+                    info!(server, %instance, "instance created");
+                }
                 let response = created(&instances);
                 self.create(&instances, contents, now);
                 self.respond(id, response, false);
