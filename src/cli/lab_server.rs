@@ -55,8 +55,14 @@ pub struct Args {
     /// With --once: how long to wait for registration and answer together. With --script: for the registration.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// CoAP transmission parameters: nbiot waits long before it sends again, lan is RFC 7252 as written.
-    #[arg(long, default_value = "nbiot", value_parser = ["nbiot", "lan"])]
+    /// CoAP transmission parameters: nbiot waits long before it sends again, lan is RFC 7252 as written. With --script: lan,
+    /// as a platform that waits five seconds for an answer must ask again before.
+    #[arg(
+        long,
+        default_value = "nbiot",
+        default_value_if("script", clap::builder::ArgPredicate::IsPresent, "lan"),
+        value_parser = ["nbiot", "lan"]
+    )]
     profile: String,
     /// Do not observe the mapped objects of clients that register.
     #[arg(long)]
@@ -230,6 +236,22 @@ mod tests {
         let refused = Answer::bare(Code::NOT_FOUND);
         assert!(report("gw1", &Ok(refused), false).is_err());
         assert!(report("gw1", &Err(CommandError::TooMany), true).is_err());
+    }
+
+    #[test]
+    fn a_script_asks_again_as_rfc_7252_has_it_unless_told_otherwise() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let profile = |words: &[&str]| {
+            let words = ["server"].iter().chain(words);
+            <Line as clap::Parser>::try_parse_from(words).unwrap().args.profile
+        };
+        assert_eq!(profile(&[]), "nbiot");
+        assert_eq!(profile(&["--script", "onenet"]), "lan");
+        assert_eq!(profile(&["--script", "onenet", "--profile", "nbiot"]), "nbiot");
     }
 
     #[tokio::test]
