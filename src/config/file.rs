@@ -1,5 +1,6 @@
 //! The keys of the configuration file, with their defaults. Shape only; `config::build` judges the values.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,12 @@ pub struct File {
     pub uplink: Uplink,
     /// Where everything that must last lives.
     pub state_dir: PathBuf,
+    /// Where the socket for `nbgate status` lives while the service runs.
+    pub runtime_dir: PathBuf,
+    /// How it logs.
+    pub log: Log,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
     /// The modem and its port.
     pub modem: Modem,
     /// The LwM2M client.
@@ -165,6 +172,72 @@ pub struct Mqtt {
     pub url: String,
     /// Our name at the broker.
     pub client_id: String,
+    /// PEM file of the authorities that may vouch for the broker; with `mqtts://`, the system's if absent.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file with our certificate and its chain.
+    pub client_cert_file: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub client_key_file: Option<PathBuf>,
+    /// User name.
+    pub user: Option<String>,
+    /// File that holds the user name, in place of `user`.
+    pub user_file: Option<PathBuf>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// The broker remembers us while we are away.
+    pub persistent_session: bool,
+    /// Longest silence before a ping.
+    pub keep_alive: Span,
+    /// Where the retained status is published; empty: nowhere.
+    pub status_topic: String,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// From which level on; `--log` wins.
+    pub level: Level,
+    /// `--log-format` wins.
+    pub format: LogFormat,
+}
+
+/// `log.level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing.
+    Off,
+    /// A person must act.
+    Error,
+    /// Worth a look.
+    Warn,
+    /// What a technician wants to follow.
+    #[default]
+    Info,
+    /// For the search of a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text an event; under journald without time stamps and with priorities.
+    #[default]
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Loopback address and port where Prometheus may ask; nowhere if absent.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[bridge]`
@@ -205,6 +278,9 @@ impl Default for File {
         Self {
             uplink: Uplink::Modem,
             state_dir: "/var/lib/nbgate".into(),
+            runtime_dir: "/run/nbgate".into(),
+            log: Log::default(),
+            metrics: Metrics::default(),
             modem: Modem::default(),
             lwm2m: Lwm2m::default(),
             location: None,
@@ -251,6 +327,18 @@ impl Default for Coap {
 
 impl Default for Mqtt {
     fn default() -> Self {
-        Self { url: "mqtt://127.0.0.1:1883".into(), client_id: "nbgate".into() }
+        Self {
+            url: "mqtt://127.0.0.1:1883".into(),
+            client_id: "nbgate".into(),
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+            user: None,
+            user_file: None,
+            password_file: None,
+            persistent_session: true,
+            keep_alive: Span(Duration::from_secs(30)),
+            status_topic: "nbgate/status".into(),
+        }
     }
 }
