@@ -103,6 +103,8 @@ pub struct Mappings {
 /// One mapping's way up.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
+    /// Its place in the configuration, counted from 0.
+    pub number: usize,
     /// Which messages; `None` if there is nothing to feed.
     pub filter: Option<Filter>,
     pub object: u16,
@@ -123,7 +125,7 @@ pub(super) struct Feed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Selector {
     Fixed(u16),
-    /// Positions among the captures of the filter.
+    /// Levels of the topic, counted from 0.
     Captured(Vec<usize>),
 }
 
