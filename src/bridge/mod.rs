@@ -136,6 +136,11 @@ impl Bridge {
         self.access.iter().copied()
     }
 
+    /// What an instance that was allocated for captures stands for.
+    pub fn instance_key(&self, object: u16, instance: u16) -> Option<&Vec<String>> {
+        self.instances.key(object, instance)
+    }
+
     /// A message came from the broker.
     pub fn handle_message(&mut self, message: Message, _now: Instant) {
         self.uplink.handle_message(&message, &mut self.instances, &mut self.stats, &mut self.events);
