@@ -156,30 +156,17 @@ impl Compiler<'_> {
 
     /// Every resource of the mapping with its place: the one of the short form, or those of the list.
     fn resources(&mut self, at: &str, settings: &Settings) -> Vec<(String, ResourceSettings)> {
-        let short = settings.resource.map(|resource| ResourceSettings {
-            resource,
-            value: settings.value.clone(),
-            invert: settings.invert,
-            command: settings.command.clone(),
-        });
-        let Some(short) = short else {
+        let Some(short) = settings.short() else {
             if settings.resources.is_empty() {
                 let fix =
                     "write resource = <number>, or resources = [{ resource = <number>, value = \"/…\" }]";
                 self.fault(format!("{at}.resource"), "no resource is named", fix);
+                return vec![];
             }
-            let beside = [
-                ("value", settings.value.is_some()),
-                ("invert", settings.invert),
-                ("command", settings.command.is_some()),
-            ];
-            for (key, _) in beside.iter().filter(|(_, present)| *present && !settings.resources.is_empty()) {
+            for key in settings.value_keys() {
                 let problem = format!("{key} beside resources belongs to none of them");
-                self.fault(
-                    format!("{at}.{key}"),
-                    problem,
-                    format!("move {key} into the entries of resources"),
-                );
+                let fix = format!("move {key} into the entries of resources");
+                self.fault(format!("{at}.{key}"), problem, fix);
             }
             let entry = |(index, entry): (usize, &ResourceSettings)| {
                 (format!("{at}.resources[{index}]"), entry.clone())
