@@ -40,6 +40,12 @@ impl Uplink {
         Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
     }
 
+    /// Other mappings from now on; what they refuse is worth a word again.
+    pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.mappings = mappings;
+        self.reported.clear();
+    }
+
     /// What to subscribe to, each filter once.
     pub fn topic_filters(&self) -> Vec<String> {
         let filters = self.mappings.iter().filter_map(|mapping| mapping.filter.as_ref());

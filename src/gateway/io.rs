@@ -106,6 +106,8 @@ pub enum Output {
     Subscribe(Vec<String>),
     /// Publish with QoS 1; answered by `Published` or `PublishFailed`.
     Publish(PublishId, Message),
+    /// Do not publish this any more if it has not left yet; answered by nothing, or as if it had not been asked.
+    Withdraw(PublishId),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
     /// Something an operator, the status or a test wants to know.

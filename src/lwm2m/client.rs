@@ -171,6 +171,11 @@ impl Client {
         self.access.insert((object, resource), access);
     }
 
+    /// What servers may do with mapped resources from now on: this and nothing else.
+    pub fn replace_access(&mut self, access: AccessTable) {
+        self.access = access;
+    }
+
     /// Our name at the servers, once it is known (it may hang on the modem's IMEI). Nothing registers without one;
     /// another name than before means new registrations.
     pub fn set_endpoint(&mut self, endpoint: String) {
@@ -237,7 +242,10 @@ impl Client {
                 self.apply(written.collect());
                 Response::new(Code::CHANGED)
             }
-            Outcome::Unavailable { retry_after } => unavailable(retry_after),
+            Outcome::Unavailable { retry_after, why } => {
+                warn!(why, "a server's order was not carried out, and may be given again");
+                unavailable(retry_after)
+            }
             Outcome::Failed { why } => {
                 warn!(why, "a server's order was not carried out");
                 Response::new(Code::INTERNAL_SERVER_ERROR)

@@ -131,6 +131,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Forgets a publish that has not been handed to rumqttc.
+    pub fn withdraw(&mut self, id: PublishId) {
+        self.waiting.retain(|(waiting, _)| *waiting != id);
+    }
+
     /// Acknowledges a message of this connection; a handle of another one is void.
     pub fn acknowledge(&mut self, handle: AckHandle) {
         if handle.session == self.session && handle.packet_id != 0 {

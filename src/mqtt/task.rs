@@ -177,6 +177,7 @@ impl Task {
                     self.outbox.push_back(Event::PublishFailed(id, why));
                 }
             }
+            Order::Withdraw(id) => connection.withdraw(id),
             Order::Acknowledge(handle) => connection.acknowledge(handle),
             Order::Beat => self.outbox.push_back(Event::Beat),
         }
@@ -188,8 +189,8 @@ impl Task {
             Order::Publish(id, _) => {
                 self.outbox.push_back(Event::PublishFailed(id, "not connected to the broker".to_owned()));
             }
-            // Its connection is gone: the broker delivers the message again.
-            Order::Acknowledge(_) => {}
+            // Its connection is gone: nothing waits to be published, and the broker delivers the message again.
+            Order::Withdraw(_) | Order::Acknowledge(_) => {}
             Order::Beat => self.outbox.push_back(Event::Beat),
         }
     }

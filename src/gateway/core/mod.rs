@@ -233,6 +233,9 @@ impl Core {
         while let Some((id, message)) = self.bridge.poll_publish() {
             self.outputs.push_back(Output::Publish(id, message));
         }
+        while let Some(id) = self.bridge.poll_withdrawal() {
+            self.outputs.push_back(Output::Withdraw(id));
+        }
     }
 
     /// Takes the next step of a stop when the one before is done.

@@ -278,7 +278,7 @@ fn transaction_that_fails_leaves_the_tree_as_it_was_dm_12_wr_05() {
     bench.observe("/3416");
     let open = transaction(&mut bench, put("/3416/0/1", "40"));
     let retry_after = seconds(30);
-    let answer = conclude(&mut bench, open, Outcome::Unavailable { retry_after });
+    let answer = conclude(&mut bench, open, Outcome::Unavailable { retry_after, why: "silent".into() });
     assert_eq!((answer.code, answer.max_age), (Code::SERVICE_UNAVAILABLE, Some(30)));
     let open = transaction(&mut bench, put("/3416/0/1", "40"));
     let answer = conclude(&mut bench, open, Outcome::Failed { why: "one of two".into() });
