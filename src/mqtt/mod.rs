@@ -52,6 +52,8 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The answer to [`Order::Beat`].
+    Beat,
 }
 
 /// What the task is asked to do.
@@ -63,6 +65,8 @@ pub enum Order {
     Publish(PublishId, Message),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
+    /// Give a sign of life.
+    Beat,
 }
 
 /// Starts the task; it ends, with a tidy DISCONNECT, when `orders` or `events` is closed.
