@@ -135,7 +135,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Mappings without a fault.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mappings {
     /// In the order of the configuration.
     pub(super) mappings: Vec<Mapping>,
@@ -144,7 +144,7 @@ pub struct Mappings {
 }
 
 /// One mapping's way up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mapping {
     /// Which messages; `None` if there is nothing to feed.
     pub filter: Option<Filter>,
@@ -154,7 +154,7 @@ pub(super) struct Mapping {
 }
 
 /// One resource that a mapping feeds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Feed {
     pub resource: &'static ResourceDef,
     /// Where the value stands; `None`: the payload is the value.
