@@ -273,7 +273,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Mappings without a fault.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mappings {
     /// In the order of the configuration.
     pub(super) mappings: Vec<Mapping>,
@@ -282,7 +282,7 @@ pub struct Mappings {
 }
 
 /// One mapping's way up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mapping {
     /// Its place in the configuration, counted from 0.
     pub number: usize,
@@ -295,7 +295,7 @@ pub(super) struct Mapping {
 }
 
 /// One resource that a mapping feeds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Feed {
     pub resource: &'static ResourceDef,
     /// Where the value stands; `None`: the payload is the value.

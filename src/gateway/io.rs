@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::bridge::Mappings;
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::UnixTime;
 use crate::lwm2m::Path;
@@ -77,6 +78,8 @@ pub enum Input {
     WallClock(UnixTime),
     /// What the machine says of itself now.
     Host(Box<HostFacts>),
+    /// Other mappings from now on.
+    Reload(Box<Mappings>),
     /// An operator or the system wants us to end.
     Stop,
     /// Nothing happened, but a deadline passed.
