@@ -6,6 +6,7 @@ mod environment;
 mod file;
 mod lwm2m;
 mod modem;
+mod secrets;
 mod servers;
 mod uri;
 mod words;
@@ -25,6 +26,7 @@ use crate::lwm2m::model::{Model, Version};
 use crate::mqtt;
 
 pub use file::File;
+pub use secrets::Places;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/nbgate/nbgate.toml";
@@ -103,7 +105,7 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
     if let Some(path) = state_directory(std::env::var_os("STATE_DIRECTORY")) {
         file.state_dir = path;
     }
-    build(file, host).map_err(faults)
+    build(file, &Places::of_process(path), host).map_err(faults)
 }
 
 /// The first of the directories that systemd has made for the service (systemd.exec(5), StateDirectory=).
@@ -120,14 +122,14 @@ pub fn parse(text: &str, host: Host) -> Result<Config, Faults> {
     let faults = |faults| Faults { file: None, faults };
     let file: File =
         Figment::from(Toml::string(text)).extract().map_err(|error| faults(read_faults(error)))?;
-    build(file, host).map_err(faults)
+    build(file, &Places::default(), host).map_err(faults)
 }
 
-/// Turns what the file says into settings.
+/// Turns what the file says into settings. Files that it names are looked for in `places`.
 ///
 /// # Errors
 /// Every fault found.
-pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
+pub fn build(file: File, places: &Places, host: Host) -> Result<Config, Vec<Fault>> {
     let mut faults = Vec::new();
     let version = match file.lwm2m.version {
         file::Version::V1_0 => Version::V1_0,
@@ -145,7 +147,7 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     lwm2m::check_held_objects(&file, &Model::for_enabler(version), &mut faults);
     let location = lwm2m::location_of(&file, &mut faults);
     let uplink = modem::uplink(&file, &mut faults);
-    let mqtt = broker::broker(&file, &mut faults);
+    let mqtt = broker::broker(&file, places, &mut faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
     let or_by_profile = |given: Option<file::Span>, with_lan, with_nbiot| {
