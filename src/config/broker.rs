@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use crate::mqtt::{self, Credentials, Identity, SettingsError, Tls, TlsError};
 
 use super::file::{File, Mqtt};
-use super::secrets::{Places, Secrecy};
+use super::secrets::{Folders, Secrecy};
 use super::{Fault, fault};
 
 /// Debian's list of authorities (package ca-certificates).
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-pub(super) fn broker(file: &File, places: &Places, faults: &mut Vec<Fault>) -> Option<mqtt::Settings> {
+pub(super) fn broker(file: &File, folders: &Folders, faults: &mut Vec<Fault>) -> Option<mqtt::Settings> {
     let keys = &file.mqtt;
     let before = faults.len();
-    let tls = tls(keys, places, faults);
-    let credentials = credentials(keys, places, faults);
+    let tls = tls(keys, folders, faults);
+    let credentials = credentials(keys, folders, faults);
     if faults.len() > before && mqtt::Settings::wants_tls(&keys.url) && tls.is_none() {
         return None;
     }
@@ -58,7 +58,7 @@ fn key_and_remedy(problem: &SettingsError) -> (&'static str, &'static str) {
 }
 
 /// What TLS needs, where the URL wants TLS.
-fn tls(keys: &Mqtt, places: &Places, faults: &mut Vec<Fault>) -> Option<Tls> {
+fn tls(keys: &Mqtt, folders: &Folders, faults: &mut Vec<Fault>) -> Option<Tls> {
     let files = [
         ("mqtt.ca_file", &keys.ca_file),
         ("mqtt.client_cert_file", &keys.client_cert_file),
@@ -84,7 +84,7 @@ fn tls(keys: &Mqtt, places: &Places, faults: &mut Vec<Fault>) -> Option<Tls> {
         fault(faults, "mqtt.ca_file", problem, fix);
         return None;
     }
-    let authorities = places.read("mqtt.ca_file", ca_file, Secrecy::Public, faults)?;
+    let authorities = folders.read("mqtt.ca_file", ca_file, Secrecy::Public, faults)?;
     let (certificates, key) = match (&keys.client_cert_file, &keys.client_key_file) {
         (None, None) => return checked(Tls::new(&authorities, None), ca_file, keys, faults),
         (Some(certificates), Some(key)) => (certificates, key),
@@ -99,8 +99,8 @@ fn tls(keys: &Mqtt, places: &Places, faults: &mut Vec<Fault>) -> Option<Tls> {
             return None;
         }
     };
-    let certificates = places.read("mqtt.client_cert_file", certificates, Secrecy::Public, faults);
-    let key = places.read("mqtt.client_key_file", key, Secrecy::Secret, faults);
+    let certificates = folders.read("mqtt.client_cert_file", certificates, Secrecy::Public, faults);
+    let key = folders.read("mqtt.client_key_file", key, Secrecy::Secret, faults);
     let (certificates, key) = (certificates?, key?);
     let identity = Identity { certificates: &certificates, key: &key };
     checked(Tls::new(&authorities, Some(identity)), ca_file, keys, faults)
@@ -128,18 +128,18 @@ fn checked(tls: Result<Tls, TlsError>, ca_file: &Path, keys: &Mqtt, faults: &mut
     None
 }
 
-fn credentials(keys: &Mqtt, places: &Places, faults: &mut Vec<Fault>) -> Option<Credentials> {
+fn credentials(keys: &Mqtt, folders: &Folders, faults: &mut Vec<Fault>) -> Option<Credentials> {
     if keys.user.is_some() && keys.user_file.is_some() {
         fault(faults, "mqtt.user_file", "mqtt.user says the same", "keep one of the two");
     }
     let from_file = keys
         .user_file
         .as_ref()
-        .and_then(|name| places.read_line("mqtt.user_file", name, Secrecy::Public, faults));
+        .and_then(|name| folders.read_line("mqtt.user_file", name, Secrecy::Public, faults));
     let password = keys
         .password_file
         .as_ref()
-        .and_then(|name| places.read_line("mqtt.password_file", name, Secrecy::Secret, faults));
+        .and_then(|name| folders.read_line("mqtt.password_file", name, Secrecy::Secret, faults));
     let is_named = keys.user.is_some() || keys.user_file.is_some();
     if keys.password_file.is_some() && !is_named {
         fault(
@@ -174,9 +174,9 @@ mod tests {
         }
         let text = format!("[mqtt]\n{keys}");
         let file: File = figment::Figment::from(Toml::string(&text)).extract().unwrap();
-        let places = Places { credentials: None, beside: folder.path().to_owned() };
+        let folders = Folders { credentials: None, beside: folder.path().to_owned() };
         let mut faults = vec![];
-        let settings = broker(&file, &places, &mut faults);
+        let settings = broker(&file, &folders, &mut faults);
         let words = |fault: Fault| format!("{}: {}", fault.key, fault.problem);
         settings.filter(|_| faults.is_empty()).ok_or_else(|| faults.into_iter().map(words).collect())
     }

@@ -14,7 +14,7 @@ const OTHERS: u32 = 0o077;
 
 /// Where files with relative names are looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Places {
+pub(super) struct Folders {
     /// What systemd hands to the service (systemd.exec(5), LoadCredential=); first.
     pub credentials: Option<PathBuf>,
     /// The folder of the configuration file.
@@ -30,9 +30,9 @@ pub(super) enum Secrecy {
     Secret,
 }
 
-impl Places {
+impl Folders {
     /// Those of this process, for this configuration file.
-    pub fn of_process(config: &Path) -> Self {
+    pub(super) fn of_process(config: &Path) -> Self {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
         Self {
             credentials: credentials.map(PathBuf::from),
@@ -44,7 +44,7 @@ impl Places {
     fn find(&self, name: &Path) -> (PathBuf, bool) {
         let credential = self.credentials.as_ref().map(|folder| (folder, folder.join(name)));
         match credential {
-            // An absolute name replaces the folder, and is a credential if it lies in it.
+            // An absolute name refolders the folder, and is a credential if it lies in it.
             Some((folder, path)) if path.starts_with(folder) && path.exists() => (path, true),
             _ => (self.beside.join(name), false),
         }
@@ -87,7 +87,7 @@ impl Places {
         }
     }
 
-    /// As [`Places::read`], for one line of text such as a password.
+    /// As [`Folders::read`], for one line of text such as a password.
     pub(super) fn read_line(
         &self,
         key: &str,
@@ -130,19 +130,19 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    fn line(places: &Places, name: &str) -> (Option<String>, Vec<String>) {
+    fn line(folders: &Folders, name: &str) -> (Option<String>, Vec<String>) {
         let mut faults = vec![];
-        let line = places.read_line("mqtt.password_file", Path::new(name), Secrecy::Secret, &mut faults);
+        let line = folders.read_line("mqtt.password_file", Path::new(name), Secrecy::Secret, &mut faults);
         (line, faults.into_iter().map(|fault| format!("{}; {}", fault.problem, fault.fix)).collect())
     }
 
     #[test]
     fn a_password_is_one_line_without_its_end() {
         let folder = tempfile::tempdir().unwrap();
-        let places = Places { credentials: None, beside: folder.path().to_owned() };
+        let folders = Folders { credentials: None, beside: folder.path().to_owned() };
         for (contents, expected) in [("s\n", Some("s")), ("s \r\n", Some("s ")), ("", None), ("a\nb", None)] {
             write(folder.path(), "password", contents.as_bytes(), 0o600);
-            let (found, faults) = line(&places, "password");
+            let (found, faults) = line(&folders, "password");
             assert_eq!(found.as_deref(), expected);
             assert_eq!(faults.is_empty(), expected.is_some(), "{faults:?}");
         }
@@ -151,9 +151,9 @@ mod tests {
     #[test]
     fn a_secret_that_others_can_read_is_a_fault_that_names_the_command() {
         let folder = tempfile::tempdir().unwrap();
-        let places = Places { credentials: None, beside: folder.path().to_owned() };
+        let folders = Folders { credentials: None, beside: folder.path().to_owned() };
         write(folder.path(), "password", b"s", 0o640);
-        let (_, faults) = line(&places, "password");
+        let (_, faults) = line(&folders, "password");
         let fix = format!("chmod 600 {}", folder.path().join("password").display());
         assert!(
             matches!(&faults[..], [one] if one.ends_with(&fix) && one.contains("mode 640")),
@@ -164,14 +164,14 @@ mod tests {
     #[test]
     fn systemd_s_credentials_come_first_and_their_mode_is_not_judged() {
         let (credentials, beside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let places =
-            Places { credentials: Some(credentials.path().to_owned()), beside: beside.path().to_owned() };
+        let folders =
+            Folders { credentials: Some(credentials.path().to_owned()), beside: beside.path().to_owned() };
         write(beside.path(), "password", b"beside", 0o600);
-        assert_eq!(line(&places, "password"), (Some("beside".to_owned()), vec![]));
+        assert_eq!(line(&folders, "password"), (Some("beside".to_owned()), vec![]));
         write(credentials.path(), "password", b"credential", 0o440);
-        assert_eq!(line(&places, "password"), (Some("credential".to_owned()), vec![]));
+        assert_eq!(line(&folders, "password"), (Some("credential".to_owned()), vec![]));
         // An absolute name outside of the folder is no credential.
-        let (_, faults) = line(&places, "/dev/null");
+        let (_, faults) = line(&folders, "/dev/null");
         assert_eq!(faults.len(), 2, "{faults:?}");
     }
 }

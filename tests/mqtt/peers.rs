@@ -65,6 +65,11 @@ impl Mosquitto {
         Some(Self { process, port, _files: files })
     }
 
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Publishes with another program than ours.
     pub fn publish(&self, arguments: &[&str]) {
         let port = self.port.to_string();
