@@ -161,11 +161,12 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use super::super::layers::Layers;
+    use super::super::shape;
     use super::*;
 
     /// What `[mqtt]` with these keys becomes, with files beside the configuration; faults as `key: problem`.
     fn read(keys: &str, files: &[(&str, &str)]) -> Result<mqtt::Settings, Vec<String>> {
-        use figment::providers::{Format as _, Toml};
         let folder = tempfile::tempdir().unwrap();
         for (name, contents) in files {
             let path = folder.path().join(name);
@@ -173,7 +174,9 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         }
         let text = format!("[mqtt]\n{keys}");
-        let file: File = figment::Figment::from(Toml::string(&text)).extract().unwrap();
+        let mut tree = Layers::of_text(&text).tree;
+        shape::check(&mut tree);
+        let file: File = tree.to_value().deserialize().unwrap();
         let folders = Folders { credentials: None, beside: folder.path().to_owned() };
         let mut faults = vec![];
         let settings = broker(&file, &folders, &mut faults);
@@ -222,7 +225,6 @@ mod tests {
             faults("url = \"mqtts://h\"\nca_file = \"ca\"\nclient_cert_file = \"p\""),
             "mqtt.client_key_file"
         );
-        assert_eq!(faults("keep_alive = \"0s\""), "mqtt.keep_alive");
         assert_eq!(faults("status_topic = \"a/#\""), "mqtt.status_topic");
         assert_eq!(faults("url = \"ws://h\""), "mqtt.url");
     }
