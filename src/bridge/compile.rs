@@ -1,7 +1,5 @@
 //! Checks `[[mappings]]` against themselves and the registry, and tells everything that is wrong at once.
 
-use std::time::Duration;
-
 use crate::lwm2m::ValueType;
 use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
@@ -13,6 +11,7 @@ use super::mapping::{
     CommandSettings, Fault, Feed, InstanceSettings, Mapping, Mappings, ReplySettings, ResourceSettings,
     Selector, Settings,
 };
+use super::overlap;
 use super::pointer::Pointer;
 use super::reply::{LONGEST_WAIT, Reply, SHORTEST_WAIT};
 use super::topic::{Filter, Template, is_name, is_topic};
@@ -27,8 +26,9 @@ const HINTS: usize = 6;
 pub fn compile(settings: &[Settings], model: &Model) -> Result<Mappings, Vec<Fault>> {
     let mut compiler = Compiler { model, faults: vec![], compiled: Mappings::default() };
     for (index, settings) in settings.iter().enumerate() {
-        compiler.mapping(&format!("mappings[{index}]"), settings);
+        compiler.mapping(index, settings);
     }
+    compiler.faults.extend(overlap::faults(&compiler.compiled.mappings));
     if compiler.faults.is_empty() { Ok(compiler.compiled) } else { Err(compiler.faults) }
 }
 
@@ -54,7 +54,8 @@ impl Compiler<'_> {
         result.map_err(|error| self.fault(key.to_owned(), error.to_string(), fix)).ok()
     }
 
-    fn mapping(&mut self, at: &str, settings: &Settings) {
+    fn mapping(&mut self, number: usize, settings: &Settings) {
+        let at = &format!("mappings[{number}]");
         let fix = "write a topic filter such as \"sensors/{room}/temperature\"";
         let parsed = settings.topic.as_deref().map(Filter::parse).transpose();
         let filter = self.sound(&format!("{at}.topic"), parsed, fix);
@@ -72,6 +73,7 @@ impl Compiler<'_> {
         let (Some(filter), Some(instance)) = (filter, instance) else { return };
         let filter = filter.filter(|_| !feeds.is_empty());
         self.compiled.mappings.push(Mapping {
+            number,
             filter,
             object: object.id,
             instance: instance.selector,
@@ -139,14 +141,17 @@ impl Compiler<'_> {
                     self.fault(key, problem, format!("write a number, or {example}"));
                     return None;
                 };
-                let position = |name: &String| captures.iter().position(|capture| capture == name);
-                let unknown = names.iter().find(|name| filter.is_some() && position(name).is_none());
+                let level_of = |name: &String| {
+                    let at = captures.iter().position(|capture| capture == name)?;
+                    filter?.capture_levels().nth(at)
+                };
+                let unknown = names.iter().find(|name| filter.is_some() && level_of(name).is_none());
                 if let Some(name) = unknown {
                     let fix = format!("name a capture of the topic: {}", listed(&captures));
                     self.fault(key, format!("the topic has no capture {{{name}}}"), fix);
                     return None;
                 }
-                let selector = Selector::Captured(names.iter().filter_map(position).collect());
+                let selector = Selector::Captured(names.iter().filter_map(level_of).collect());
                 Some(Instance { selector, target: Target::Captured(names) })
             }
         }
@@ -154,30 +159,17 @@ impl Compiler<'_> {
 
     /// Every resource of the mapping with its place: the one of the short form, or those of the list.
     fn resources(&mut self, at: &str, settings: &Settings) -> Vec<(String, ResourceSettings)> {
-        let short = settings.resource.map(|resource| ResourceSettings {
-            resource,
-            value: settings.value.clone(),
-            invert: settings.invert,
-            command: settings.command.clone(),
-        });
-        let Some(short) = short else {
+        let Some(short) = settings.short() else {
             if settings.resources.is_empty() {
                 let fix =
                     "write resource = <number>, or resources = [{ resource = <number>, value = \"/…\" }]";
                 self.fault(format!("{at}.resource"), "no resource is named", fix);
+                return vec![];
             }
-            let beside = [
-                ("value", settings.value.is_some()),
-                ("invert", settings.invert),
-                ("command", settings.command.is_some()),
-            ];
-            for (key, _) in beside.iter().filter(|(_, present)| *present && !settings.resources.is_empty()) {
+            for key in settings.value_keys() {
                 let problem = format!("{key} beside resources belongs to none of them");
-                self.fault(
-                    format!("{at}.{key}"),
-                    problem,
-                    format!("move {key} into the entries of resources"),
-                );
+                let fix = format!("move {key} into the entries of resources");
+                self.fault(format!("{at}.{key}"), problem, fix);
             }
             let entry = |(index, entry): (usize, &ResourceSettings)| {
                 (format!("{at}.resources[{index}]"), entry.clone())
@@ -370,28 +362,18 @@ impl Compiler<'_> {
                 "write {value} for what was written, or the word itself",
             );
         }
-        let within = self.reply_within(&format!("{at}.within"), settings.within.as_deref());
+        let within = settings.within.unwrap_or(CONFIRM_WITHIN);
+        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
+            let problem = "this is too short or too long for a server that waits";
+            self.fault(format!("{at}.within"), problem, "write a time from \"100ms\" to \"60s\"");
+        }
         Some(Reply {
             filter: filter?,
             topic: Template::parse(&settings.topic),
             value: value?,
             success,
-            within: within?,
+            within,
         })
-    }
-
-    fn reply_within(&mut self, key: &str, text: Option<&str>) -> Option<Duration> {
-        let Some(text) = text else { return Some(CONFIRM_WITHIN) };
-        let fix = "write a time from \"100ms\" to \"60s\"";
-        let within = self.sound(key, humantime::parse_duration(text), fix)?;
-        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
-            self.fault(
-                key.to_owned(),
-                format!("{text:?} is too short or too long for a server that waits"),
-                fix,
-            );
-        }
-        Some(within)
     }
 }
 
@@ -571,7 +553,6 @@ mod tests {
             ("stat/{lamp}/RESULT", "lamps/{lamp}/set", "topic"),
             ("/dim", "/~", "value"),
             ("{value}", "{valu}", "success"),
-            ("10s", "ten", "within"),
             ("10s", "10m", "within"),
         ] {
             let (found, _) = fault(&with(&good.replace(from, to)));

@@ -21,6 +21,7 @@ use crate::lwm2m::downlink::{Operation, Outcome, Transaction, TransactionId};
 use crate::lwm2m::path::Path;
 
 use super::command::{Command, Errand};
+use super::index::Index;
 use super::instances::{Instances, Key};
 use super::message::{Message, PublishId};
 use super::reply::Awaited;
@@ -38,6 +39,8 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug)]
 pub struct Downlink {
     commands: Vec<Command>,
+    /// Topics of replies.
+    reply_topics: Index,
     connected: bool,
     open: BTreeMap<TransactionId, Open>,
     /// The transaction of each message that waits.
@@ -74,6 +77,7 @@ struct Waiting {
 impl Downlink {
     pub fn new(commands: Vec<Command>) -> Self {
         Self {
+            reply_topics: reply_topics(&commands),
             commands,
             connected: false,
             open: BTreeMap::new(),
@@ -88,6 +92,7 @@ impl Downlink {
 
     /// Other commands from now on. Transactions that wait for one which is no longer there end.
     pub fn reload(&mut self, commands: Vec<Command>, instances: &Instances) {
+        self.reply_topics = reply_topics(&commands);
         let before = std::mem::replace(&mut self.commands, commands);
         let is_same = |path: &Path| {
             let command = |commands| find(commands, *path, instances).map(|(command, _)| command);
@@ -106,8 +111,9 @@ impl Downlink {
 
     /// A reply may come on this topic.
     pub fn listens_to(&self, topic: &str) -> bool {
-        let mut replies = self.commands.iter().filter_map(|command| command.reply.as_ref());
-        replies.any(|reply| reply.filter.matches(topic).is_some())
+        let mut found = vec![];
+        self.reply_topics.find(topic, &mut found);
+        !found.is_empty()
     }
 
     /// Publishes everything that the transaction asks for, or nothing of it.
@@ -280,6 +286,13 @@ impl Downlink {
             self.replies.remove(topic);
         }
     }
+}
+
+fn reply_topics(commands: &[Command]) -> Index {
+    let mut index = Index::default();
+    let replies = commands.iter().filter_map(|command| command.reply.as_ref());
+    replies.zip(0..).for_each(|(reply, number)| index.insert(&reply.filter, number));
+    index
 }
 
 fn unavailable(why: &str) -> Outcome {

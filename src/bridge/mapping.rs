@@ -1,6 +1,9 @@
 //! `[[mappings]]`: the settings as written, and the rules that they become once [`compile`] found no fault.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
 
 use crate::lwm2m::model::ResourceDef;
 
@@ -15,13 +18,13 @@ use super::topic::Filter;
 pub struct Settings {
     /// Topic filter with captures; may be left out where every resource only has a `command`.
     pub topic: Option<String>,
-    /// JSON pointer to the value; absent: the payload is the value.
+    /// Where the value stands in a JSON payload; absent: the payload is the value.
     pub value: Option<String>,
     /// Object ID.
     pub object: u16,
     /// Resource ID; or `resources`.
     pub resource: Option<u16>,
-    /// Several resources that one message feeds, in place of `resource`, `value`, `invert`, `command`.
+    /// Several resources that one message feeds, in place of `resource` and the keys of a value.
     #[serde(default)]
     pub resources: Vec<ResourceSettings>,
     /// Object Instance ID, or the captures it is allocated for: `"{room}"`, `"{site}/{room}"`. 0 where the topic
@@ -30,6 +33,26 @@ pub struct Settings {
     /// Exchange true and false, both ways.
     #[serde(default)]
     pub invert: bool,
+    /// Texts that stand for true and false, beside `true`, `on`, `1` and their opposites.
+    pub words: Option<WordsSettings>,
+    /// What texts and numbers of the payload stand for; a payload without an entry is refused.
+    #[serde(default, rename = "enum")]
+    pub table: BTreeMap<String, EntrySettings>,
+    /// The payload's number is multiplied by this.
+    pub scale: Option<f64>,
+    /// This is added to the scaled number.
+    pub offset: Option<f64>,
+    /// Unit of the scaled number; it is converted to the resource's.
+    pub unit: Option<String>,
+    /// Step that the value is rounded to, in the resource's unit.
+    pub precision: Option<f64>,
+    /// A value that differs less than this from the last one that was let out is dropped; in the resource's unit.
+    pub deadband: Option<f64>,
+    /// Shortest time between two values that are let out; the newest one waits.
+    #[serde(default, deserialize_with = "span")]
+    pub min_interval: Option<Duration>,
+    /// What becomes of null, NaN and an empty payload; [`NullSettings::Skip`] if absent.
+    pub null: Option<NullSettings>,
     /// What a Write or Execute publishes.
     pub command: Option<CommandSettings>,
 }
@@ -40,11 +63,31 @@ pub struct Settings {
 pub struct ResourceSettings {
     /// Resource ID.
     pub resource: u16,
-    /// JSON pointer to the value; absent: the payload is the value.
+    /// Where the value stands in a JSON payload; absent: the payload is the value.
     pub value: Option<String>,
     /// Exchange true and false, both ways.
     #[serde(default)]
     pub invert: bool,
+    /// Texts that stand for true and false, beside `true`, `on`, `1` and their opposites.
+    pub words: Option<WordsSettings>,
+    /// What texts and numbers of the payload stand for; a payload without an entry is refused.
+    #[serde(default, rename = "enum")]
+    pub table: BTreeMap<String, EntrySettings>,
+    /// The payload's number is multiplied by this.
+    pub scale: Option<f64>,
+    /// This is added to the scaled number.
+    pub offset: Option<f64>,
+    /// Unit of the scaled number; it is converted to the resource's.
+    pub unit: Option<String>,
+    /// Step that the value is rounded to, in the resource's unit.
+    pub precision: Option<f64>,
+    /// A value that differs less than this from the last one that was let out is dropped; in the resource's unit.
+    pub deadband: Option<f64>,
+    /// Shortest time between two values that are let out; the newest one waits.
+    #[serde(default, deserialize_with = "span")]
+    pub min_interval: Option<Duration>,
+    /// What becomes of null, NaN and an empty payload; [`NullSettings::Skip`] if absent.
+    pub null: Option<NullSettings>,
     /// What a Write or Execute publishes.
     pub command: Option<CommandSettings>,
 }
@@ -57,6 +100,39 @@ pub enum InstanceSettings {
     Number(i64),
     /// One instance for each value of the captures, e.g. `{room}`.
     Captures(String),
+}
+
+/// `words` as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WordsSettings {
+    /// Stand for true.
+    #[serde(rename = "true")]
+    pub yes: Vec<String>,
+    /// Stand for false.
+    #[serde(rename = "false")]
+    pub no: Vec<String>,
+}
+
+/// What an entry of `enum` stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum EntrySettings {
+    /// For a resource that is a whole number.
+    Number(i64),
+    /// For a resource that is text.
+    Text(String),
+}
+
+/// `null` as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NullSettings {
+    /// It is no sample, as if nothing had come.
+    #[default]
+    Skip,
+    /// It is refused with a reason.
+    Refuse,
 }
 
 /// `command` as written.
@@ -84,8 +160,9 @@ pub struct ReplySettings {
     /// What is taken for success; text may contain `{value}` for what was written. Absent: any reply.
     #[serde(default)]
     pub success: Vec<Literal>,
-    /// How long it may take, e.g. `"5s"`, which is also the default.
-    pub within: Option<String>,
+    /// How long it may take; `"5s"` if absent.
+    #[serde(default, deserialize_with = "span")]
+    pub within: Option<Duration>,
 }
 
 /// A word, a number, true or false.
@@ -117,6 +194,14 @@ fn value_alone() -> String {
     format!("{{{VALUE}}}")
 }
 
+/// A duration written like `"10s"`.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let read = humantime::parse_duration(&text);
+    read.map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("{text:?} is no duration like \"10s\": {error}")))
+}
+
 /// Something that is wrong with the mappings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -126,6 +211,46 @@ pub struct Fault {
     pub problem: String,
     /// What to do about it.
     pub fix: String,
+}
+
+impl Settings {
+    /// The short form as an entry of `resources`; `None` if it names no resource.
+    pub(super) fn short(&self) -> Option<ResourceSettings> {
+        Some(ResourceSettings {
+            resource: self.resource?,
+            value: self.value.clone(),
+            invert: self.invert,
+            words: self.words.clone(),
+            table: self.table.clone(),
+            scale: self.scale,
+            offset: self.offset,
+            unit: self.unit.clone(),
+            precision: self.precision,
+            deadband: self.deadband,
+            min_interval: self.min_interval,
+            null: self.null,
+            command: self.command.clone(),
+        })
+    }
+
+    /// The keys of a value that are there, of which `resources` wants none beside it.
+    pub(super) fn value_keys(&self) -> impl Iterator<Item = &'static str> {
+        let present = [
+            ("value", self.value.is_some()),
+            ("invert", self.invert),
+            ("words", self.words.is_some()),
+            ("enum", !self.table.is_empty()),
+            ("scale", self.scale.is_some()),
+            ("offset", self.offset.is_some()),
+            ("unit", self.unit.is_some()),
+            ("precision", self.precision.is_some()),
+            ("deadband", self.deadband.is_some()),
+            ("min_interval", self.min_interval.is_some()),
+            ("null", self.null.is_some()),
+            ("command", self.command.is_some()),
+        ];
+        present.into_iter().filter_map(|(key, present)| present.then_some(key))
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -146,6 +271,8 @@ pub struct Mappings {
 /// One mapping's way up.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mapping {
+    /// Its place in the configuration, counted from 0.
+    pub number: usize,
     /// Which messages; `None` if there is nothing to feed.
     pub filter: Option<Filter>,
     pub object: u16,
@@ -166,7 +293,7 @@ pub(super) struct Feed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Selector {
     Fixed(u16),
-    /// Positions among the captures of the filter.
+    /// Levels of the topic, counted from 0.
     Captured(Vec<usize>),
 }
 

@@ -6,9 +6,11 @@ mod command;
 mod compile;
 mod decode;
 mod downlink;
+mod index;
 mod instances;
 pub mod mapping;
 pub mod message;
+mod overlap;
 mod pointer;
 mod reply;
 mod scope;
@@ -153,6 +155,11 @@ impl Bridge {
     /// The resources that a server may write or execute.
     pub fn access(&self) -> impl Iterator<Item = Access> {
         self.access.iter().copied()
+    }
+
+    /// What an instance that was allocated for captures stands for.
+    pub fn instance_key(&self, object: u16, instance: u16) -> Option<&Vec<String>> {
+        self.instances.key(object, instance)
     }
 
     /// A message came from the broker.

@@ -5,12 +5,9 @@ use std::net::IpAddr;
 use crate::bridge::Mappings;
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::UnixTime;
-use crate::coap;
 use crate::lwm2m::Path;
-use crate::lwm2m::client::{HostFacts, ServerStatus};
+use crate::lwm2m::client::HostFacts;
 use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
-
-use super::core::books::Books;
 
 /// Something happened outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,17 +179,4 @@ pub enum Event {
     },
     /// Something that must not happen; a person must act.
     Fault(String),
-}
-
-/// What can be read of the core at any time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// The link.
-    pub link: LinkFacts,
-    /// The books.
-    pub books: Books,
-    /// CoAP's counters.
-    pub coap: coap::Stats,
-    /// The servers and what they know of us.
-    pub servers: Vec<ServerStatus>,
 }

@@ -339,6 +339,11 @@ impl Client {
         })
     }
 
+    /// Our name at the servers; empty while it is not known.
+    pub fn endpoint(&self) -> &str {
+        &self.settings.endpoint
+    }
+
     /// Samples that are neither reported nor superseded yet.
     pub fn pending_samples(&self) -> usize {
         self.books.pending()

@@ -52,6 +52,8 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The answer to [`Order::Beat`].
+    Beat,
 }
 
 /// What the task is asked to do.
@@ -65,6 +67,8 @@ pub enum Order {
     Withdraw(PublishId),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
+    /// Give a sign of life.
+    Beat,
 }
 
 /// Starts the task; it ends, with a tidy DISCONNECT, when `orders` or `events` is closed.

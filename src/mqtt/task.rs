@@ -30,8 +30,8 @@ pub struct Task {
     settings: Settings,
     events: mpsc::Sender<Event>,
     orders: mpsc::Receiver<Order>,
-    /// Events that wait until `events` has room. Order::Publish adds to them unasked, so the number of open publishes
-    /// of our owner bounds this.
+    /// Events that wait until `events` has room. Order::Publish and Order::Beat add to them unasked, so the number of
+    /// open publishes and beats of our owner bounds this.
     outbox: VecDeque<Event>,
     filters: Vec<String>,
     /// Filters that brought a message too large to take: left out until restart.
@@ -188,6 +188,7 @@ impl Task {
             }
             Order::Withdraw(id) => connection.withdraw(id),
             Order::Acknowledge(handle) => connection.acknowledge(handle),
+            Order::Beat => self.outbox.push_back(Event::Beat),
         }
     }
 
@@ -212,6 +213,7 @@ impl Task {
             }
             // Its connection is gone: nothing waits to be published, and the broker delivers the message again.
             Order::Withdraw(_) | Order::Acknowledge(_) => {}
+            Order::Beat => self.outbox.push_back(Event::Beat),
         }
     }
 

@@ -7,13 +7,14 @@
 pub mod books;
 mod downlink;
 mod link;
+mod looking;
 mod names;
 mod reload;
 mod uplink;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::at::TraceLine;
 use crate::bridge::Bridge;
@@ -25,15 +26,19 @@ use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
 use crate::seed::Seed;
 
-use super::io::{Event, Input, Output, Snapshot};
+use super::io::{Event, Input, Output};
 use super::settings::Settings;
 use books::Books;
 use link::Link;
+use looking::Looking;
 use names::Names;
 
 /// Rounds of moving outputs to inputs after one input. A healthy gateway needs a handful; more is a fault that
 /// would otherwise be an endless loop.
 const MAX_ROUNDS: usize = 10_000;
+
+/// A deadline that is so far back was not met, though the loop came by.
+const MISSED_AFTER: Duration = Duration::from_secs(5);
 
 /// The gateway without its edges.
 pub struct Core {
@@ -45,6 +50,7 @@ pub struct Core {
     books: Books,
     /// Paths whose refusal was logged; bounded, refusals of further ones are counted only.
     refused: BTreeSet<Path>,
+    looking: Looking,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -90,6 +96,7 @@ impl Core {
             names: Names::new(&settings),
             books: Books::default(),
             refused: BTreeSet::new(),
+            looking: Looking::new(now),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
@@ -140,14 +147,21 @@ impl Core {
         ])
     }
 
-    /// The state of everything, as of the last call.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            link: self.link.facts().clone(),
-            books: self.books.clone(),
-            coap: *self.coap.stats(),
-            servers: self.lwm2m.servers().collect(),
+    /// Why the core stands still though it should not, a call after the last input: a defect.
+    pub fn stuck(&self, now: Instant) -> Option<&'static str> {
+        if self.state == State::Stopped {
+            return None;
         }
+        if self.link.waits_for_nothing() {
+            return Some("the modem's driver waits for nothing");
+        }
+        let missed = self.next_deadline().is_some_and(|deadline| now > deadline.at + MISSED_AFTER);
+        missed.then_some("a deadline passed and nothing came of it")
+    }
+
+    /// The books.
+    pub const fn books(&self) -> &Books {
+        &self.books
     }
 
     fn handle_beside_link(&mut self, input: Input, now: Instant) {
