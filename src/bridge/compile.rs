@@ -74,6 +74,7 @@ impl Compiler<'_> {
         let filter = filter.filter(|_| !feeds.is_empty());
         self.compiled.mappings.push(Mapping {
             number,
+            retained: settings.retained,
             filter,
             object: object.id,
             instance: instance.selector,

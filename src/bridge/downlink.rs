@@ -39,8 +39,8 @@ const MAX_WAITING: usize = 256;
 #[derive(Debug)]
 pub struct Downlink {
     commands: Vec<Command>,
-    /// Topics of replies.
-    reply_topics: Index,
+    /// Which topics bring replies.
+    reply_index: Index,
     connected: bool,
     open: BTreeMap<TransactionId, Open>,
     /// The transaction of each message that waits.
@@ -77,7 +77,7 @@ struct Waiting {
 impl Downlink {
     pub fn new(commands: Vec<Command>) -> Self {
         Self {
-            reply_topics: reply_topics(&commands),
+            reply_index: reply_index(&commands),
             commands,
             connected: false,
             open: BTreeMap::new(),
@@ -92,7 +92,7 @@ impl Downlink {
 
     /// Other commands from now on. Transactions that wait for one which is no longer there end.
     pub fn reload(&mut self, commands: Vec<Command>, instances: &Instances) {
-        self.reply_topics = reply_topics(&commands);
+        self.reply_index = reply_index(&commands);
         let before = std::mem::replace(&mut self.commands, commands);
         let is_same = |path: &Path| {
             let command = |commands| find(commands, *path, instances).map(|(command, _)| command);
@@ -112,7 +112,7 @@ impl Downlink {
     /// A reply may come on this topic.
     pub fn listens_to(&self, topic: &str) -> bool {
         let mut found = vec![];
-        self.reply_topics.find(topic, &mut found);
+        self.reply_index.find(topic, &mut found);
         !found.is_empty()
     }
 
@@ -288,10 +288,12 @@ impl Downlink {
     }
 }
 
-fn reply_topics(commands: &[Command]) -> Index {
+fn reply_index(commands: &[Command]) -> Index {
     let mut index = Index::default();
-    let replies = commands.iter().filter_map(|command| command.reply.as_ref());
-    replies.zip(0..).for_each(|(reply, number)| index.insert(&reply.filter, number));
+    for reply in commands.iter().filter_map(|command| command.reply.as_ref()) {
+        // Only whether one matches is asked, so all have one number.
+        index.insert(&reply.filter, 0);
+    }
     index
 }
 

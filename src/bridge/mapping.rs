@@ -30,6 +30,9 @@ pub struct Settings {
     /// Object Instance ID, or the captures it is allocated for: `"{room}"`, `"{site}/{room}"`. 0 where the topic
     /// has neither captures nor wildcards.
     pub instance: Option<InstanceSettings>,
+    /// What becomes of a message that the broker had stored before we subscribed.
+    #[serde(default)]
+    pub retained: RetainedSettings,
     /// Exchange true and false, both ways.
     #[serde(default)]
     pub invert: bool,
@@ -100,6 +103,17 @@ pub enum InstanceSettings {
     Number(i64),
     /// One instance for each value of the captures, e.g. `{room}`.
     Captures(String),
+}
+
+/// `retained` as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetainedSettings {
+    /// It is a message like any other: its value is the latest there is.
+    #[default]
+    Take,
+    /// It is passed over, since nobody knows how old it is.
+    Ignore,
 }
 
 /// `words` as written.
@@ -275,6 +289,7 @@ pub(super) struct Mapping {
     pub number: usize,
     /// Which messages; `None` if there is nothing to feed.
     pub filter: Option<Filter>,
+    pub retained: RetainedSettings,
     pub object: u16,
     pub instance: Selector,
     pub feeds: Vec<Feed>,

@@ -97,6 +97,8 @@ pub struct Stats {
     pub messages: u64,
     /// Messages that no mapping is for.
     pub unmatched: u64,
+    /// Retained messages that a mapping ignores, counted once for each such mapping.
+    pub ignored: u64,
     /// Samples accepted.
     pub accepted: u64,
     /// Samples refused.
@@ -298,10 +300,12 @@ mod tests {
         instance = 0
     "#;
 
+    fn settings(toml: &str) -> Vec<mapping::Settings> {
+        figment::Figment::from(Toml::string(toml)).extract_inner("mappings").unwrap()
+    }
+
     fn bridge() -> Bridge {
-        let settings: Vec<mapping::Settings> =
-            figment::Figment::from(Toml::string(MAPPINGS)).extract_inner("mappings").unwrap();
-        let mut bridge = Bridge::new(compile(&settings, &Model::builtin()).unwrap());
+        let mut bridge = Bridge::new(compile(&settings(MAPPINGS), &Model::builtin()).unwrap());
         bridge.handle_broker(Broker::Connected, t0());
         bridge
     }
@@ -409,6 +413,20 @@ mod tests {
         assert_eq!(told(&mut bridge, "lamps/7/order", r#"{"dim":10}"#), ["3 /3416/1/1 Integer(10)"]);
         assert!(told(&mut bridge, "lamps/7/noise", "x").is_empty());
         assert_eq!(bridge.stats().unmatched, 1);
+    }
+
+    #[test]
+    fn what_the_broker_had_stored_is_taken_unless_the_mapping_ignores_it() {
+        let ignoring = MAPPINGS.replace("value = \"/t\"", "value = \"/t\"\nretained = \"ignore\"");
+        let mut bridge = Bridge::new(compile(&settings(&ignoring), &Model::builtin()).unwrap());
+        let mut told = |topic: &str, payload: &str, retain: bool| {
+            bridge.handle_message(Message { retain, ..message(topic, payload) }, t0());
+            std::iter::from_fn(|| bridge.poll_event()).count()
+        };
+        assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, true), 0);
+        assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, false), 1);
+        assert_eq!(told("yard/temp", "7", true), 1);
+        assert_eq!((bridge.stats().ignored, bridge.stats().unmatched), (1, 0));
     }
 
     #[test]
