@@ -7,6 +7,7 @@ mod file;
 mod lwm2m;
 mod modem;
 mod servers;
+mod status;
 mod uri;
 mod words;
 
@@ -25,6 +26,7 @@ use crate::lwm2m::model::{Model, Version};
 use crate::mqtt;
 
 pub use file::File;
+pub use status::Status;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/nbgate/nbgate.toml";
@@ -40,6 +42,8 @@ pub struct Config {
     pub mqtt: mqtt::Settings,
     /// Where everything that must last lives; nothing does yet.
     pub state_dir: PathBuf,
+    /// For whoever looks at the service.
+    pub status: Status,
 }
 
 /// The serial port of the modem.
@@ -100,14 +104,17 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
     }
     let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment::Variables::of_process());
     let mut file: File = figment.extract().map_err(|error| faults(read_faults(error)))?;
-    if let Some(path) = state_directory(std::env::var_os("STATE_DIRECTORY")) {
+    if let Some(path) = first_directory(std::env::var_os("STATE_DIRECTORY")) {
         file.state_dir = path;
+    }
+    if let Some(path) = first_directory(std::env::var_os("RUNTIME_DIRECTORY")) {
+        file.runtime_dir = path;
     }
     build(file, host).map_err(faults)
 }
 
 /// The first of the directories that systemd has made for the service (systemd.exec(5), StateDirectory=).
-fn state_directory(variable: Option<OsString>) -> Option<PathBuf> {
+fn first_directory(variable: Option<OsString>) -> Option<PathBuf> {
     let first = std::env::split_paths(&variable?).next()?;
     (!first.as_os_str().is_empty()).then_some(first)
 }
@@ -145,6 +152,7 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     lwm2m::check_held_objects(&file, &Model::for_enabler(version), &mut faults);
     let location = lwm2m::location_of(&file, &mut faults);
     let uplink = modem::uplink(&file, &mut faults);
+    let status = status::status(&file, &mut faults);
     let mqtt = broker::broker(&file, &mut faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
@@ -174,7 +182,9 @@ pub fn build(file: File, host: Host) -> Result<Config, Vec<Fault>> {
     };
     let port = Port { path: file.modem.port.unwrap_or_default(), baud: file.modem.baud };
     match mqtt {
-        Some(mqtt) if faults.is_empty() => Ok(Config { gateway, port, mqtt, state_dir: file.state_dir }),
+        Some(mqtt) if faults.is_empty() => {
+            Ok(Config { gateway, port, mqtt, state_dir: file.state_dir, status })
+        }
         _ => Err(faults),
     }
 }

@@ -182,10 +182,10 @@ fn the_reserved_identifier_is_no_instance() {
 
 #[test]
 fn systemds_state_directory_is_the_first_of_its_list_and_an_empty_one_is_none() {
-    let of = |text: &str| state_directory(Some(text.into()));
+    let of = |text: &str| first_directory(Some(text.into()));
     assert_eq!(of("/var/lib/nbgate:/var/lib/more"), Some("/var/lib/nbgate".into()));
     assert_eq!(of(""), None);
-    assert_eq!(state_directory(None), None);
+    assert_eq!(first_directory(None), None);
     let text = format!("state_dir = \"/data\"\nuplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}");
     assert_eq!(parse(&text, Host::default()).unwrap().state_dir, Path::new("/data"));
 }
