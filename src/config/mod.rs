@@ -14,6 +14,7 @@ mod secrets;
 mod servers;
 mod shape;
 mod show;
+mod status;
 mod table;
 mod text;
 mod tree;
@@ -32,6 +33,7 @@ pub use faults::{Fault, Faults};
 pub use file::File;
 pub use layers::DROP_IN_FOLDER;
 pub use show::{Entry, Written, read};
+pub use status::Status;
 pub use table::ROOT;
 pub use tree::{Origin, Position};
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
+    /// For whoever looks at the service.
+    pub status: Status,
 }
 
 /// The serial port of the modem.
@@ -123,6 +127,7 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     lwm2m::check_held_objects(file, &Model::for_enabler(version), faults);
     let location = lwm2m::location_of(file, faults);
     let uplink = modem::uplink(file, faults);
+    let status = status::status(file, faults);
     let mqtt = broker::broker(file, folders, faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
@@ -149,7 +154,7 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     };
     let port = Port { path: file.modem.port.clone().unwrap_or_default(), baud: file.modem.baud };
     let state_dir = file.state_dir.clone();
-    Some(Config { gateway, port, mqtt: mqtt?, state_dir, files: vec![], warnings: vec![] })
+    Some(Config { gateway, port, mqtt: mqtt?, state_dir, status, files: vec![], warnings: vec![] })
 }
 
 fn fault(faults: &mut Vec<Fault>, key: impl Into<String>, problem: impl Into<String>, fix: &str) {
