@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PATH:/usr/sbin:/sbin"
+export LC_ALL=C
 
 # The test's own folder, gone at its end with all that it started.
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/nbgate-package.XXXXXX")
