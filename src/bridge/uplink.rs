@@ -11,7 +11,7 @@ use crate::lwm2m::value::{SampleId, Value};
 use super::decode::{MAX_PAYLOAD_OCTETS, convert, plain};
 use super::index::Index;
 use super::instances::Instances;
-use super::mapping::{Feed, Mapping, Selector};
+use super::mapping::{Feed, Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::{Event, Stats};
 
@@ -40,6 +40,12 @@ impl Uplink {
         Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
     }
 
+    /// Other mappings from now on; what they refuse is worth a word again.
+    pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.mappings = mappings;
+        self.reported.clear();
+    }
+
     /// What to subscribe to, each filter once.
     pub fn topic_filters(&self) -> Vec<String> {
         let filters = self.mappings.iter().filter_map(|mapping| mapping.filter.as_ref());
@@ -62,6 +68,10 @@ impl Uplink {
         for number in &self.found {
             let index = *number as usize;
             let Some(mapping) = self.mappings.get(index) else { continue };
+            if message.retain && mapping.retained == RetainedSettings::Ignore {
+                stats.ignored += 1;
+                continue;
+            }
             let values = values(mapping, &message.payload);
             let instance = match &mapping.instance {
                 // Only a good value is worth an instance.
