@@ -37,7 +37,9 @@ fail() {
 run() {
   local name=$1
   shift
-  "$@" >"$scratch/$name.log" 2>&1 </dev/null &
+  # Made here, so that it is there when somebody looks before the program has started.
+  : >"$scratch/$name.log"
+  "$@" >>"$scratch/$name.log" 2>&1 </dev/null &
   pid=$!
   started+=("$pid")
 }
