@@ -13,10 +13,12 @@ pub mod mapping;
 pub mod message;
 mod overlap;
 mod pointer;
+mod reply;
+mod scope;
 mod topic;
 mod uplink;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use crate::clock::Deadline;
@@ -33,16 +35,18 @@ pub use topic::fault as topic_fault;
 use downlink::Downlink;
 use instances::Instances;
 use mapping::Selector;
+use scope::Scope;
 use uplink::Uplink;
 
-/// The bridge. Its owner drains [`Bridge::poll_publish`] and [`Bridge::poll_event`] after every call that changes it,
-/// so that neither queue holds more than one message or transaction brings about.
+/// The bridge. Its owner drains [`Bridge::poll_publish`], [`Bridge::poll_withdrawal`] and [`Bridge::poll_event`] after
+/// every call that changes it, so that no queue holds more than one message or transaction brings about.
 #[derive(Debug)]
 pub struct Bridge {
     uplink: Uplink,
     downlink: Downlink,
     instances: Instances,
     access: Vec<Access>,
+    scope: Scope,
     events: VecDeque<Event>,
     stats: Stats,
 }
@@ -115,13 +119,10 @@ impl Bridge {
     /// A bridge by these mappings, not connected yet.
     pub fn new(mappings: Mappings) -> Self {
         let mut instances = Instances::default();
-        for mapping in &mappings.mappings {
-            if let Selector::Fixed(id) = mapping.instance {
-                instances.reserve(mapping.object, id);
-            }
-        }
+        reserve(&mut instances, &mappings);
         Self {
             access: mappings.access().collect(),
+            scope: Scope::of(&mappings),
             uplink: Uplink::new(mappings.mappings),
             downlink: Downlink::new(mappings.commands),
             instances,
@@ -130,9 +131,29 @@ impl Bridge {
         }
     }
 
-    /// What to subscribe to.
+    /// Other mappings from now on: ask for [`Bridge::topic_filters`], [`Bridge::access`] and [`Bridge::has`] anew.
+    ///
+    /// Instances keep what they stand for. A transaction that waits for a command which is no longer there ends.
+    pub fn reload(&mut self, mappings: Mappings) {
+        self.instances.forget_mappings();
+        reserve(&mut self.instances, &mappings);
+        self.access = mappings.access().collect();
+        self.scope = Scope::of(&mappings);
+        self.uplink.reload(mappings.mappings);
+        self.downlink.reload(mappings.commands, &self.instances);
+        self.collect_outcomes();
+    }
+
+    /// The mappings stand for this instance, or resource.
+    pub fn has(&self, path: Path) -> bool {
+        self.scope.has(path, &self.instances)
+    }
+
+    /// What to subscribe to, each filter once.
     pub fn topic_filters(&self) -> Vec<String> {
-        self.uplink.topic_filters()
+        let filters: BTreeSet<_> =
+            self.uplink.topic_filters().into_iter().chain(self.downlink.topic_filters()).collect();
+        filters.into_iter().collect()
     }
 
     /// What a topic means to each mapping that has one, in their order.
@@ -152,7 +173,13 @@ impl Bridge {
 
     /// A message came from the broker.
     pub fn handle_message(&mut self, message: Message, _now: Instant) {
+        let unmatched = self.stats.unmatched;
         self.uplink.handle_message(&message, &mut self.instances, &mut self.stats, &mut self.events);
+        if self.stats.unmatched != unmatched && self.downlink.listens_to(&message.topic) {
+            self.stats.unmatched = unmatched;
+        }
+        self.downlink.handle_message(&message);
+        self.collect_outcomes();
     }
 
     /// The broker came or went.
@@ -186,12 +213,17 @@ impl Bridge {
         Some(publish)
     }
 
+    /// The next message that was given out and shall not leave any more, if that can still be helped.
+    pub fn poll_withdrawal(&mut self) -> Option<PublishId> {
+        self.downlink.poll_withdrawal()
+    }
+
     /// The next thing to tell.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When the broker has been silent for too long.
+    /// When the broker has been silent, or a reply has been awaited, for too long.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.downlink.poll_timeout()
     }
@@ -209,6 +241,14 @@ impl Bridge {
                 Outcome::Failed { .. } => self.stats.failed += 1,
             }
             self.events.push_back(Event::DownlinkDone { id, outcome });
+        }
+    }
+}
+
+fn reserve(instances: &mut Instances, mappings: &Mappings) {
+    for mapping in &mappings.mappings {
+        if let Selector::Fixed(id) = mapping.instance {
+            instances.reserve(mapping.object, id);
         }
     }
 }

@@ -34,11 +34,15 @@ pub struct Uplink {
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
-        let mut index = Index::default();
-        for (mapping, number) in mappings.iter().zip(0..) {
-            mapping.filter.iter().for_each(|filter| index.insert(filter, number));
-        }
+        let index = index(&mappings);
         Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
+    }
+
+    /// Other mappings from now on; what they refuse is worth a word again.
+    pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.index = index(&mappings);
+        self.mappings = mappings;
+        self.reported.clear();
     }
 
     /// What to subscribe to, each filter once.
@@ -110,6 +114,14 @@ impl Uplink {
             }
         }
     }
+}
+
+fn index(mappings: &[Mapping]) -> Index {
+    let mut index = Index::default();
+    for (mapping, number) in mappings.iter().zip(0..) {
+        mapping.filter.iter().for_each(|filter| index.insert(filter, number));
+    }
+    index
 }
 
 /// What the payload has for this mapping: one entry for each value that is there, or a single refusal.
