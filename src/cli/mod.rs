@@ -12,6 +12,7 @@ pub mod lab_sensors;
 pub mod lab_server;
 #[cfg(feature = "lab")]
 pub mod lab_world;
+pub mod map;
 pub mod output;
 pub mod run;
 pub mod signals;
@@ -55,6 +56,7 @@ const EXIT_CODES: &str = "\
 Examples:
   nbgate demo --for 20s                  the whole chain, without hardware
   nbgate run --config nbgate.toml        the service
+  nbgate map test < messages.txt         which values messages become; see its --help
   nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
 
 Exit codes:
@@ -69,6 +71,7 @@ const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Map(map::Args),
     #[cfg(feature = "lab")]
     Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args, cli.log).await,
+            Command::Map(args) => map::run(args),
             #[cfg(feature = "lab")]
             Command::Demo(args) => demo::run(args).await,
             #[cfg(feature = "lab")]
