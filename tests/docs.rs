@@ -11,8 +11,8 @@ fn project() -> &'static Path {
 
 fn files_under(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("its entry can be read").path();
         if path.is_dir() {
             found.extend(files_under(&path, extension));
         } else if path.extension().is_some_and(|it| it == extension) {
