@@ -1,6 +1,8 @@
 //! `[[mappings]]`: the settings as written, and the rules that they become once [`compile`] found no fault.
 
-use serde::Deserialize;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
 
 use crate::lwm2m::model::ResourceDef;
 
@@ -27,6 +29,11 @@ pub struct Settings {
     /// Object Instance ID, or the captures it is allocated for: `"{room}"`, `"{site}/{room}"`. 0 where the topic
     /// has neither captures nor wildcards.
     pub instance: Option<InstanceSettings>,
+    /// Most instances that the captures may bring about, 1..=16,384, those of earlier runs included; 256 if absent.
+    pub max_instances: Option<usize>,
+    /// An instance without a value for so long is forgotten; whole days count. Never if absent.
+    #[serde(default, deserialize_with = "span")]
+    pub forget_after: Option<Duration>,
     /// Exchange true and false, both ways.
     #[serde(default)]
     pub invert: bool,
@@ -74,6 +81,14 @@ fn value_alone() -> String {
     format!("{{{VALUE}}}")
 }
 
+/// A duration written like `"10s"`.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let read = humantime::parse_duration(&text);
+    read.map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("{text:?} is no duration like \"10s\": {error}")))
+}
+
 /// Something that is wrong with the mappings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -107,6 +122,10 @@ pub(super) struct Mapping {
     pub filter: Option<Filter>,
     pub object: u16,
     pub instance: Selector,
+    /// Bound on its instances.
+    pub max_instances: usize,
+    /// Days without a value after which an instance is forgotten; `None`: never.
+    pub forget_after: Option<u32>,
     pub feeds: Vec<Feed>,
 }
 

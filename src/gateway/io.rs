@@ -8,6 +8,7 @@ use crate::coap;
 use crate::lwm2m::Path;
 use crate::lwm2m::client::{HostFacts, ServerStatus};
 use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
+use crate::persist;
 
 use super::core::books::Books;
 
@@ -76,6 +77,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// The store's answer.
+    Store(persist::Answer),
     /// Wall time, read now.
     WallClock(UnixTime),
     /// What the machine says of itself now.
@@ -111,6 +114,8 @@ pub enum Output {
     Publish(PublishId, Message),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
+    /// Ask the store, which answers by `Store`.
+    Store(persist::Request),
     /// Something an operator, the status or a test wants to know.
     Event(Event),
     /// All is done after `Stop`; the loop may end.

@@ -2,10 +2,11 @@
 
 mod edges;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
 use crate::at::TraceLine;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::link::clock;
 use crate::mqtt;
 use crate::seed::Seed;
+use crate::store::Store;
 
 use super::core::Core;
 use super::host;
@@ -53,7 +55,8 @@ pub async fn run(
     let (broker_tx, mut broker) = mpsc::channel(INPUT_QUEUE);
     let (orders_tx, orders) = mpsc::channel(ORDER_QUEUE);
     let broker_task = mqtt::spawn(config.mqtt.clone(), seed.child("mqtt"), broker_tx, orders);
-    let mut edges = Edges::new(&config, &inputs_tx, orders_tx);
+    let (store, store_ended) = start_store(&config.state_dir, &inputs_tx)?.unzip();
+    let mut edges = Edges::new(&config, &inputs_tx, orders_tx, store);
     let mut host_facts = config.gateway.host.facts.clone();
     let mut core = Core::new(config.gateway, seed, clock::now());
     let mut host_due = clock::now();
@@ -75,7 +78,7 @@ pub async fn run(
         let wake = deadline.map_or(host_due, |deadline| deadline.at.min(host_due));
         let input = tokio::select! {
             input = inputs.recv() => input.context("every edge has ended")?,
-            event = broker.recv() => from_broker(event.context("the MQTT task has ended")?),
+            event = broker.recv(), if core.takes_messages() => from_broker(event.context("the MQTT task has ended")?),
             () = sleep_until(TokioInstant::from_std(wake)) => {
                 if let Some(deadline) = deadline {
                     tracing::trace!(why = deadline.why, "deadline");
@@ -95,7 +98,34 @@ pub async fn run(
     if timeout(GOODBYE_LIMIT, broker_task).await.is_err() {
         tracing::warn!("the broker did not take our goodbye");
     }
+    // Its last word is that it has closed the database; one that hangs is left behind.
+    if let Some(ended) = store_ended {
+        if timeout(GOODBYE_LIMIT, ended).await.is_err() {
+            tracing::warn!("the store does not come to an end");
+        }
+    }
     Ok(())
+}
+
+/// Starts the store's thread, if anything is to last; what comes with it is done when the thread has ended.
+fn start_store(
+    folder: &Path,
+    inputs: &mpsc::Sender<Input>,
+) -> anyhow::Result<Option<(Store, oneshot::Receiver<()>)>> {
+    if folder.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let (inputs, (alive, ended)) = (inputs.clone(), oneshot::channel());
+    let answer = move |answer| {
+        // Dropped with the thread: that is what `ended` waits for.
+        let _alive = &alive;
+        if inputs.blocking_send(Input::Store(answer)).is_err() {
+            tracing::debug!("nobody waits for the store any longer");
+        }
+    };
+    let store =
+        Store::start(folder.to_owned(), clock::unix_time, answer).context("no thread for the store")?;
+    Ok(Some((store, ended)))
 }
 
 /// A seed nobody can guess: tokens and Message IDs of unsecured CoAP hang on it.
@@ -116,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_from_before_the_first_turn_is_heard() {
-        let text = "uplink = \"udp\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
+        let text = "uplink = \"udp\"\nstate_dir = \"\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
                     [[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n";
         let config = config::parse(text, Host::default()).unwrap();
         let (stop, asked) = watch::channel(false);

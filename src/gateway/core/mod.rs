@@ -6,13 +6,15 @@
 
 pub mod books;
 mod downlink;
+pub mod keeper;
 mod link;
+mod memory;
 mod names;
 mod uplink;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::at::TraceLine;
 use crate::bridge::Bridge;
@@ -23,17 +25,22 @@ use crate::lwm2m::management::Access;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
+use crate::persist::Modem;
 use crate::seed::Seed;
 
 use super::io::{Event, Input, Output, Snapshot};
 use super::settings::Settings;
 use books::Books;
+use keeper::Keeper;
 use link::Link;
 use names::Names;
 
 /// Rounds of moving outputs to inputs after one input. A healthy gateway needs a handful; more is a fault that
 /// would otherwise be an endless loop.
 const MAX_ROUNDS: usize = 10_000;
+
+/// So long an end waits for the last changes to be on disk.
+const STORE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The gateway without its edges.
 pub struct Core {
@@ -42,9 +49,12 @@ pub struct Core {
     lwm2m: Client,
     bridge: Bridge,
     names: Names,
+    keeper: Keeper,
     books: Books,
     /// Paths whose refusal was logged; bounded, refusals of further ones are counted only.
     refused: BTreeSet<Path>,
+    /// The modem as the store knows it, or will.
+    remembered: Option<Modem>,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -59,8 +69,10 @@ enum State {
     Deregistering {
         until: Instant,
     },
-    /// Waiting for the modem to close its socket.
-    Closing,
+    /// Waiting for the modem to close its socket, and until `until` for the store to take the last changes.
+    Closing {
+        until: Instant,
+    },
     Stopped,
 }
 
@@ -94,8 +106,10 @@ impl Core {
             coap: Endpoint::new(settings.coap, seed.child("coap")),
             lwm2m,
             names: Names::new(&settings),
+            keeper: Keeper::new(now),
             books: Books::default(),
             refused: BTreeSet::new(),
+            remembered: None,
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
@@ -134,6 +148,9 @@ impl Core {
             State::Deregistering { until } => {
                 Some(Deadline::new(until, "give up waiting for de-registration"))
             }
+            State::Closing { until } if self.link.is_shut_down() => {
+                Some(Deadline::new(until, "give up waiting for the store"))
+            }
             _ => None,
         };
         Deadline::earliest([
@@ -143,6 +160,7 @@ impl Core {
             self.lwm2m.poll_timeout(),
             self.bridge.poll_timeout(),
             self.names.poll_timeout(),
+            self.keeper.poll_timeout(),
         ])
     }
 
@@ -160,6 +178,7 @@ impl Core {
         match input {
             Input::WallClock(time) => {
                 self.lwm2m.set_wall_clock(time, now);
+                self.bridge.set_wall_clock(time, now);
                 // 24 bits count, so the low ones are those that are wanted (OBS-11).
                 self.coap.start_observe_after((time.as_secs() & 0xff_ffff) as u32);
             }
@@ -167,6 +186,7 @@ impl Core {
                 self.settings.host.facts = *facts;
                 self.lwm2m.set_host(self.settings.host.facts.clone());
             }
+            Input::Store(answer) => self.handle_store(answer, now),
             Input::Stop => self.stop(now),
             Input::Tick => {}
             other => self.handle_broker(other, now),
@@ -179,12 +199,14 @@ impl Core {
         self.lwm2m.handle_timeout(now);
         self.bridge.handle_timeout(now);
         self.names.handle_timeout(now);
+        self.keep_time(now);
     }
 
     fn stop(&mut self, now: Instant) {
         if self.state == State::Running {
             tracing::info!("stopping");
             self.lwm2m.shutdown(now);
+            self.keeper.flush(now);
             self.state = State::Deregistering { until: now + self.settings.stop_limit };
         }
     }
@@ -207,7 +229,7 @@ impl Core {
     fn step(&mut self, now: Instant) -> bool {
         // Upwards first: what arrived may change what should leave.
         let up = self.move_link_events(now) | self.move_coap_events(now) | self.move_client_events(now);
-        let across = self.move_bridge_events(now) | self.ask_for_names(now);
+        let across = self.move_bridge_events(now) | self.move_writes(now) | self.ask_for_names(now);
         let down = self.move_actions(now) | self.move_notifications(now) | self.move_datagrams(now);
         up | across | down
     }
@@ -218,6 +240,9 @@ impl Core {
         }
         while let Some((id, message)) = self.bridge.poll_publish() {
             self.outputs.push_back(Output::Publish(id, message));
+        }
+        while let Some(request) = self.keeper.poll_request() {
+            self.outputs.push_back(Output::Store(request));
         }
     }
 
@@ -232,11 +257,12 @@ impl Core {
                     tracing::warn!("ending without the servers' answer to de-registration");
                 }
                 self.link.shutdown(now);
-                self.state = State::Closing;
+                self.state = State::Closing { until: now + STORE_LIMIT };
                 self.drain_outputs();
             }
         }
-        if self.state == State::Closing && self.link.is_shut_down() {
+        let State::Closing { until } = self.state else { return };
+        if self.link.is_shut_down() && (self.keeper.is_done() || until <= now) {
             self.state = State::Stopped;
             self.outputs.push_back(Output::ClosePort);
             self.outputs.push_back(Output::Stopped);

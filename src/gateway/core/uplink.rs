@@ -61,6 +61,7 @@ impl Core {
                     }
                     self.tell(Event::Refused { topic, why });
                 }
+                bridge::Event::Forgotten { object, id } => self.forget_instance(object, id, now),
                 bridge::Event::DownlinkDone { id, outcome } => self.finish_downlink(id, outcome),
             }
         }

@@ -78,6 +78,17 @@ impl Client {
         Ok(())
     }
 
+    /// An instance of a mapped object is no more, and with it its values: what was pending of them is superseded. Nothing
+    /// happens where there is none.
+    pub fn remove_instance(&mut self, object: u16, instance: u16, now: Instant) {
+        let path = Path::object_only(object).child(instance);
+        let Some(path) = path.filter(|path| self.is_for_mappings(object) && self.tree.exists(*path)) else {
+            return;
+        };
+        self.take_away(path);
+        self.gather(now, self.settings.announce_after);
+    }
+
     /// What is known of link and host; fills objects 3 and 4.
     pub fn set_facts(&mut self, link: LinkFacts, host: HostFacts) {
         self.facts = (link, host);
@@ -160,14 +171,19 @@ impl Client {
 
     /// An instance of a held object goes, and with it what is known of it.
     pub(super) fn delete(&mut self, instance: Path, now: Instant) {
+        self.take_away(instance);
+        self.held.instance_gone();
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
+    }
+
+    /// An instance goes with all that is below it.
+    fn take_away(&mut self, instance: Path) {
         let below: Vec<_> = self.tree.entries(instance).into_iter().map(|entry| entry.path).collect();
         self.apply(below.into_iter().map(|path| (path, None)).collect());
         self.tree.remove_instance(instance);
         self.forget_attributes(instance);
-        self.held.instance_gone();
         // Who observes the instance is told that it is gone, even if it had no resource.
         self.note_change(instance);
-        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
 
     /// Keeps account of what held objects hold.
