@@ -74,6 +74,16 @@ pub(super) struct Opened {
     pub contents: Contents,
 }
 
+impl Fault {
+    /// A table or a column that is not as we made it is damage, too.
+    fn of_reading(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            None | Some(ErrorCode::Unknown) => Self::Damaged { kind: Kind::Corrupt, why: error.to_string() },
+            Some(_) => error.into(),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
@@ -104,7 +114,7 @@ impl Database {
         check(&connection)?;
         let mut database = Self { connection };
         database.make_tables()?;
-        let contents = read(&database.connection)?;
+        let contents = read(&database.connection).map_err(Fault::of_reading)?;
         // Whoever can read may still not be allowed to write: a file of root's, a disk that is read-only.
         database.connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK;")?;
         Ok(Opened { database, contents })

@@ -124,6 +124,8 @@ impl Keeping {
 
     /// Opens the database and gives what is in it. A damaged one is moved aside, told in `moved_aside`, and a new one begun.
     fn open(&mut self, moved_aside: &mut Option<String>) -> Result<Contents, Fault> {
+        // It would lock out its successor.
+        self.database = None;
         let mut opened = Database::open(&self.folder);
         if let Err(Fault::Damaged { kind, why }) = &opened {
             let to = aside::move_aside(&self.folder, FILE, *kind, (self.clock)()).map_err(Fault::Aside)?;
