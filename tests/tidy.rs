@@ -59,10 +59,13 @@ const ROOMS: &[Room] = &[
             "store",
             "persist",
             "config",
+            "status::notify",
         ],
     },
     // What it reads is what the client shows.
     Room { name: "gateway::host", kind: Edge, may: &["gateway::settings", "lwm2m::client"] },
+    // Values and pages of them, by way of the loop.
+    Room { name: "gateway::questions", kind: Edge, may: &["gateway", "lwm2m::path"] },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
     Room { name: "store", kind: Edge, may: &["persist", "clock"] },

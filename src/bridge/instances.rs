@@ -216,6 +216,18 @@ impl Instances {
         shown
     }
 
+    /// The mappings are others from now on. What an instance stands for stays; those that a mapping feeds are given, as by
+    /// [`Self::restore`].
+    pub fn reload(&mut self, mappings: &[Mapping]) -> Vec<(u16, u16)> {
+        let before = std::mem::replace(self, Self::new(mappings));
+        self.today = before.today;
+        self.unwritten = before.unwritten;
+        let all = before.by_object.iter().flat_map(|(object, of)| {
+            of.by_id.iter().map(|(id, entry)| entry.to_persist(*object, *id, &before.sources))
+        });
+        self.restore(all.collect())
+    }
+
     /// Everything is to be written, as if nothing ever had been.
     pub fn write_all(&mut self) {
         let all = self.by_object.iter().flat_map(|(object, of)| of.by_id.keys().map(|id| (*object, *id)));

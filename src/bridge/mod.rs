@@ -6,14 +6,18 @@ mod command;
 mod compile;
 mod decode;
 mod downlink;
+mod index;
 mod instances;
 pub mod mapping;
 pub mod message;
+mod overlap;
 mod pointer;
+mod reply;
+mod scope;
 mod topic;
 mod uplink;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::clock::{Deadline, UnixTime};
@@ -29,6 +33,7 @@ pub use message::{Message, PublishId};
 
 use downlink::Downlink;
 use instances::Instances;
+use scope::Scope;
 use uplink::Uplink;
 
 /// Nobody is taken for silent before we have listened to the broker for so long without a break: after a winter in the
@@ -37,8 +42,9 @@ const LISTEN_BEFORE_FORGETTING: Duration = Duration::from_secs(86_400);
 /// How often silent instances are looked for.
 const LOOK_FOR_SILENT: Duration = Duration::from_secs(3600);
 
-/// The bridge. Its owner drains [`Bridge::poll_publish`] and [`Bridge::poll_event`] after every call that changes it,
-/// so that neither queue holds more than one message or transaction brings about.
+/// The bridge. Its owner drains [`Bridge::poll_publish`], [`Bridge::poll_withdrawal`], [`Bridge::poll_write`] and
+/// [`Bridge::poll_event`] after every call that changes it, so that no queue holds more than one message or transaction
+/// brings about.
 #[derive(Debug)]
 pub struct Bridge {
     uplink: Uplink,
@@ -50,6 +56,7 @@ pub struct Bridge {
     /// When silent instances were looked for last.
     looked_at: Option<Instant>,
     access: Vec<Access>,
+    scope: Scope,
     events: VecDeque<Event>,
     stats: Stats,
 }
@@ -109,6 +116,8 @@ pub struct Stats {
     pub messages: u64,
     /// Messages that no mapping is for.
     pub unmatched: u64,
+    /// Retained messages that a mapping ignores, counted once for each such mapping.
+    pub ignored: u64,
     /// Samples accepted.
     pub accepted: u64,
     /// Samples refused.
@@ -132,6 +141,7 @@ impl Bridge {
             listening_since: None,
             looked_at: None,
             access: mappings.access().collect(),
+            scope: Scope::of(&mappings),
             uplink: Uplink::new(mappings.mappings),
             downlink: Downlink::new(mappings.commands),
             events: VecDeque::new(),
@@ -139,14 +149,40 @@ impl Bridge {
         }
     }
 
-    /// What to subscribe to.
+    /// Other mappings from now on: ask for [`Bridge::topic_filters`], [`Bridge::access`] and [`Bridge::has`] anew.
+    ///
+    /// Instances keep what they stand for; those that these mappings feed are given, objects and IDs. A transaction that
+    /// waits for a command which is no longer there ends.
+    pub fn reload(&mut self, mappings: Mappings) -> Vec<(u16, u16)> {
+        let shown = self.instances.reload(&mappings.mappings);
+        self.access = mappings.access().collect();
+        self.scope = Scope::of(&mappings);
+        self.uplink.reload(mappings.mappings);
+        self.downlink.reload(mappings.commands, &self.instances);
+        self.collect_outcomes();
+        shown
+    }
+
+    /// The mappings stand for this instance, or resource.
+    pub fn has(&self, path: Path) -> bool {
+        self.scope.has(path, &self.instances)
+    }
+
+    /// What to subscribe to, each filter once.
     pub fn topic_filters(&self) -> Vec<String> {
-        self.uplink.topic_filters()
+        let filters: BTreeSet<_> =
+            self.uplink.topic_filters().into_iter().chain(self.downlink.topic_filters()).collect();
+        filters.into_iter().collect()
     }
 
     /// The resources that a server may write or execute.
     pub fn access(&self) -> impl Iterator<Item = Access> {
         self.access.iter().copied()
+    }
+
+    /// What an instance that was allocated for captures stands for.
+    pub fn instance_key(&self, object: u16, instance: u16) -> Option<&Vec<String>> {
+        self.instances.key(object, instance)
     }
 
     /// Takes the instances of earlier runs, and gives those that are to be shown again: objects and IDs, in order. Those of
@@ -169,7 +205,13 @@ impl Bridge {
     /// A message came from the broker.
     pub fn handle_message(&mut self, message: Message, now: Instant) {
         self.refresh_day(now);
+        let unmatched = self.stats.unmatched;
         self.uplink.handle_message(&message, &mut self.instances, &mut self.stats, &mut self.events);
+        if self.stats.unmatched != unmatched && self.downlink.listens_to(&message.topic) {
+            self.stats.unmatched = unmatched;
+        }
+        self.downlink.handle_message(&message);
+        self.collect_outcomes();
     }
 
     /// The broker came or went.
@@ -215,12 +257,17 @@ impl Bridge {
         Some(publish)
     }
 
+    /// The next message that was given out and shall not leave any more, if that can still be helped.
+    pub fn poll_withdrawal(&mut self) -> Option<PublishId> {
+        self.downlink.poll_withdrawal()
+    }
+
     /// The next thing to tell.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When the broker has been silent for too long, or a sensor may have been.
+    /// When the broker has been silent, a reply has been awaited, or a sensor may have been silent for too long.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let silent = self.look_for_silent_at().map(|at| Deadline::new(at, "forget silent instances"));
         Deadline::sooner(self.downlink.poll_timeout(), silent)
@@ -308,10 +355,12 @@ mod tests {
         instance = 0
     "#;
 
+    fn settings(toml: &str) -> Vec<mapping::Settings> {
+        figment::Figment::from(Toml::string(toml)).extract_inner("mappings").unwrap()
+    }
+
     fn bridge() -> Bridge {
-        let settings: Vec<mapping::Settings> =
-            figment::Figment::from(Toml::string(MAPPINGS)).extract_inner("mappings").unwrap();
-        let mut bridge = Bridge::new(compile(&settings, &Model::builtin()).unwrap());
+        let mut bridge = Bridge::new(compile(&settings(MAPPINGS), &Model::builtin()).unwrap());
         bridge.handle_broker(Broker::Connected, t0());
         bridge
     }
@@ -420,6 +469,20 @@ mod tests {
         assert_eq!(told(&mut bridge, "lamps/7/order", r#"{"dim":10}"#), ["3 /3416/1/1 Integer(10)"]);
         assert!(told(&mut bridge, "lamps/7/noise", "x").is_empty());
         assert_eq!(bridge.stats().unmatched, 1);
+    }
+
+    #[test]
+    fn what_the_broker_had_stored_is_taken_unless_the_mapping_ignores_it() {
+        let ignoring = MAPPINGS.replace("value = \"/t\"", "value = \"/t\"\nretained = \"ignore\"");
+        let mut bridge = Bridge::new(compile(&settings(&ignoring), &Model::builtin()).unwrap());
+        let mut told = |topic: &str, payload: &str, retain: bool| {
+            bridge.handle_message(Message { retain, ..message(topic, payload) }, t0());
+            std::iter::from_fn(|| bridge.poll_event()).count()
+        };
+        assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, true), 0);
+        assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, false), 1);
+        assert_eq!(told("yard/temp", "7", true), 1);
+        assert_eq!((bridge.stats().ignored, bridge.stats().unmatched), (1, 0));
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{SampleId, Value};
 
 use super::decode::{MAX_PAYLOAD_OCTETS, convert, plain};
+use super::index::Index;
 use super::instances::{InstanceError, Instances};
-use super::mapping::{Feed, Mapping, Selector};
+use super::mapping::{Feed, Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::{Event, Stats};
 
@@ -23,13 +24,24 @@ const MAX_REPORTED_OCTETS: usize = 512;
 #[derive(Debug)]
 pub struct Uplink {
     mappings: Vec<Mapping>,
+    index: Index,
+    /// Numbers of the mappings that the message at hand is for; kept for its memory.
+    found: Vec<u32>,
     last_sample: u64,
     reported: BTreeSet<String>,
 }
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
-        Self { mappings, last_sample: 0, reported: BTreeSet::new() }
+        let index = index_of(&mappings);
+        Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
+    }
+
+    /// Other mappings from now on; what they refuse is worth a word again.
+    pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.index = index_of(&mappings);
+        self.mappings = mappings;
+        self.reported.clear();
     }
 
     /// What to subscribe to, each filter once.
@@ -47,20 +59,25 @@ impl Uplink {
         events: &mut VecDeque<Event>,
     ) {
         stats.messages += 1;
-        let mut matched = false;
-        for (index, mapping) in self.mappings.iter().enumerate() {
-            let Some(captured) = mapping.filter.as_ref().and_then(|filter| filter.matches(&message.topic))
-            else {
+        self.index.find(&message.topic, &mut self.found);
+        if self.found.is_empty() {
+            stats.unmatched += 1;
+        }
+        for number in &self.found {
+            let index = *number as usize;
+            let Some(mapping) = self.mappings.get(index) else { continue };
+            if message.retain && mapping.retained == RetainedSettings::Ignore {
+                stats.ignored += 1;
                 continue;
-            };
-            matched = true;
+            }
             let values = values(mapping, &message.payload);
             let instance = match &mapping.instance {
                 // Only a good value is worth an instance.
                 _ if values.iter().all(|(_, value)| value.is_err()) => None,
                 Selector::Fixed(id) => Some(Ok(*id)),
-                Selector::Captured(positions) => {
-                    let key: Vec<_> = positions.iter().filter_map(|at| captured.get(*at).copied()).collect();
+                Selector::Captured(levels) => {
+                    let key: Vec<_> =
+                        levels.iter().filter_map(|level| message.topic.split('/').nth(*level)).collect();
                     Some(instances.find_or_allocate(index, mapping.object, &key))
                 }
             };
@@ -95,10 +112,15 @@ impl Uplink {
                 });
             }
         }
-        if !matched {
-            stats.unmatched += 1;
-        }
     }
+}
+
+fn index_of(mappings: &[Mapping]) -> Index {
+    let mut index = Index::default();
+    for (mapping, number) in mappings.iter().zip(0..) {
+        mapping.filter.iter().for_each(|filter| index.insert(filter, number));
+    }
+    index
 }
 
 /// What the payload has for this mapping: one entry for each value that is there, or a single refusal.

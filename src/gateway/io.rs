@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 
+use crate::bridge::Mappings;
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::UnixTime;
-use crate::coap;
 use crate::lwm2m::Path;
-use crate::lwm2m::client::{HostFacts, ServerStatus};
+use crate::lwm2m::client::HostFacts;
 use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
 use crate::persist;
-
-use super::core::books::Books;
 
 /// Something happened outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +81,8 @@ pub enum Input {
     WallClock(UnixTime),
     /// What the machine says of itself now.
     Host(Box<HostFacts>),
+    /// Other mappings from now on.
+    Reload(Box<Mappings>),
     /// An operator or the system wants us to end.
     Stop,
     /// Nothing happened, but a deadline passed.
@@ -112,6 +112,8 @@ pub enum Output {
     Subscribe(Vec<String>),
     /// Publish with QoS 1; answered by `Published` or `PublishFailed`.
     Publish(PublishId, Message),
+    /// Do not publish this any more if it has not left yet; answered by nothing, or as if it had not been asked.
+    Withdraw(PublishId),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
     /// Ask the store, which answers by `Store`.
@@ -182,17 +184,4 @@ pub enum Event {
     },
     /// Something that must not happen; a person must act.
     Fault(String),
-}
-
-/// What can be read of the core at any time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// The link.
-    pub link: LinkFacts,
-    /// The books.
-    pub books: Books,
-    /// CoAP's counters.
-    pub coap: coap::Stats,
-    /// The servers and what they know of us.
-    pub servers: Vec<ServerStatus>,
 }

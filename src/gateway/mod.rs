@@ -3,5 +3,7 @@
 pub mod core;
 pub mod host;
 pub mod io;
+pub mod questions;
 pub mod run;
 pub mod settings;
+pub mod snapshot;

@@ -1,9 +1,10 @@
 //! The only loop: takes what the core gives to the edges, and what the edges tell to the core.
 
 mod edges;
+mod heart;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,12 +15,15 @@ use crate::config::Config;
 use crate::link::clock;
 use crate::mqtt;
 use crate::seed::Seed;
+use crate::status::notify;
 use crate::store::Store;
 
 use super::core::Core;
 use super::host;
-use super::io::{Event, Input, Snapshot};
+use super::io::{Event, Input};
+use super::questions::Question;
 use edges::{Edges, from_broker};
+use heart::Heart;
 
 /// Events from the edges that may wait for the core; then the edges wait, and the broker and the kernel buffer.
 const INPUT_QUEUE: usize = 256;
@@ -37,8 +41,8 @@ pub struct Followers {
     pub events: Option<mpsc::Sender<Event>>,
     /// The AT dialogue, where the modem settings ask for a trace.
     pub trace: Option<mpsc::Sender<TraceLine>>,
-    /// The state after each turn.
-    pub snapshot: Option<watch::Sender<Option<Snapshot>>>,
+    /// Questions about the state, answered between two turns.
+    pub questions: Option<mpsc::Receiver<Question>>,
 }
 
 /// Runs the gateway until `stop` says so and everything is wound down.
@@ -47,7 +51,7 @@ pub struct Followers {
 /// The edges could not be started.
 pub async fn run(
     config: Config,
-    followers: Followers,
+    mut followers: Followers,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let seed = Seed::new(entropy());
@@ -56,10 +60,12 @@ pub async fn run(
     let (orders_tx, orders) = mpsc::channel(ORDER_QUEUE);
     let broker_task = mqtt::spawn(config.mqtt.clone(), seed.child("mqtt"), broker_tx, orders);
     let (store, store_ended) = start_store(&config.state_dir, &inputs_tx)?.unzip();
-    let mut edges = Edges::new(&config, &inputs_tx, orders_tx, store);
+    let mut edges = Edges::new(&config, &inputs_tx, orders_tx.clone(), store);
     let mut host_facts = config.gateway.host.facts.clone();
     let mut core = Core::new(config.gateway, seed, clock::now());
     let mut host_due = clock::now();
+    let mut heart = Heart::new(clock::now());
+    let mut is_ready = false;
     let mut stopping = false;
     loop {
         let now = clock::now();
@@ -74,11 +80,29 @@ pub async fn run(
         if edges.carry_out(&mut core, &followers).await {
             break;
         }
+        if !is_ready {
+            is_ready = true;
+            notify::ready();
+        }
+        heart.turned(&core, &orders_tx, clock::now());
         let deadline = core.next_deadline();
-        let wake = deadline.map_or(host_due, |deadline| deadline.at.min(host_due));
+        let wake = [deadline.map(|deadline| deadline.at), heart.due()]
+            .into_iter()
+            .flatten()
+            .fold(host_due, Instant::min);
         let input = tokio::select! {
             input = inputs.recv() => input.context("every edge has ended")?,
-            event = broker.recv(), if core.takes_messages() => from_broker(event.context("the MQTT task has ended")?),
+            event = broker.recv(), if core.takes_messages() => {
+                let event = event.context("the MQTT task has ended")?;
+                from_broker(event).unwrap_or_else(|| {
+                    heart.mqtt_answered();
+                    Input::Tick
+                })
+            }
+            question = asked(&mut followers.questions) => {
+                answer(&core, question);
+                continue;
+            }
             () = sleep_until(TokioInstant::from_std(wake)) => {
                 if let Some(deadline) = deadline {
                     tracing::trace!(why = deadline.why, "deadline");
@@ -88,13 +112,18 @@ pub async fn run(
             changed = stop.changed(), if !stopping => {
                 // A dropped sender can stop nothing any more; whoever held it is gone, so end.
                 stopping = changed.is_err() || *stop.borrow();
-                if stopping { Input::Stop } else { Input::Tick }
+                if stopping {
+                    notify::stopping();
+                    Input::Stop
+                } else {
+                    Input::Tick
+                }
             }
         };
         core.handle(input, clock::now());
     }
     // Without takers of its events the task takes its leave of the broker.
-    drop((edges, broker));
+    drop((edges, orders_tx, broker));
     if timeout(GOODBYE_LIMIT, broker_task).await.is_err() {
         tracing::warn!("the broker did not take our goodbye");
     }
@@ -105,6 +134,25 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+/// The next question; never, where nobody can ask.
+async fn asked(questions: &mut Option<mpsc::Receiver<Question>>) -> Question {
+    if let Some(open) = questions {
+        if let Some(question) = open.recv().await {
+            return question;
+        }
+        *questions = None;
+    }
+    std::future::pending().await
+}
+
+fn answer(core: &Core, question: Question) {
+    // Who asked may have lost patience.
+    match question {
+        Question::Snapshot(answer) => drop(answer.send(core.snapshot())),
+        Question::Values { after, most, answer } => drop(answer.send(core.values(after, most))),
+    }
 }
 
 /// Starts the store's thread, if anything is to last; what comes with it is done when the thread has ended.

@@ -174,6 +174,7 @@ impl Edge {
                 self.acks.clear();
                 Happening::Lost { reason }
             }
+            Event::Beat => return,
             Event::Published(_) => {
                 self.confirmed += 1;
                 return;

@@ -52,6 +52,8 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The answer to [`Order::Beat`].
+    Beat,
 }
 
 /// What the task is asked to do.
@@ -61,8 +63,12 @@ pub enum Order {
     Subscribe(Vec<String>),
     /// Publish with QoS 1.
     Publish(PublishId, Message),
+    /// Do not publish this any more: nothing is told of it unless it has left already.
+    Withdraw(PublishId),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
+    /// Give a sign of life.
+    Beat,
 }
 
 /// Starts the task; it ends, with a tidy DISCONNECT, when `orders` or `events` is closed.

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::bridge::mapping::RetainedSettings;
 use crate::persist::Write;
 
 /// One mapping of this filter, whose first capture names the instance.
 fn mapping(object: u16, topic: &str) -> Mapping {
     Mapping {
+        number: 0,
+        retained: RetainedSettings::Take,
         filter: Some(super::super::topic::Filter::parse(topic).unwrap()),
         object,
         instance: Selector::Captured(vec![0]),

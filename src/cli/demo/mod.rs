@@ -19,7 +19,9 @@ use tokio::time::{interval, timeout};
 use super::args::duration;
 use super::{Usage, signals};
 use crate::at::TraceLine;
-use crate::gateway::io::{Event as GatewayEvent, Snapshot};
+use crate::gateway::io::Event as GatewayEvent;
+use crate::gateway::questions::{Asker, questions};
+use crate::gateway::snapshot::Snapshot;
 use crate::lab::sensors_edge::Happening;
 use crate::lab::server::{Command, Event as ServerEvent, Order};
 use crate::lab::server_edge;
@@ -103,7 +105,9 @@ struct Demo {
     stop_gateway: watch::Sender<bool>,
     events: mpsc::Receiver<GatewayEvent>,
     trace: mpsc::Receiver<TraceLine>,
-    snapshot: watch::Receiver<Option<Snapshot>>,
+    asker: Asker,
+    /// As of the last beat.
+    snapshot: Option<Snapshot>,
     screen: Screen,
     tally: Tally,
     ordered: bool,
@@ -132,12 +136,12 @@ impl Demo {
         let parts = Parts::start(args, &folder.0, &mut screen).await?;
         let (event_sender, events) = mpsc::channel(1024);
         let (trace_sender, trace) = mpsc::channel(4096);
-        let (snapshot_sender, snapshot) = watch::channel(None);
+        let (asker, questions) = questions();
         let (stop_gateway, stop) = watch::channel(false);
         let followers = crate::gateway::run::Followers {
             events: Some(event_sender),
             trace: args.trace_at.then_some(trace_sender),
-            snapshot: Some(snapshot_sender),
+            questions: Some(questions),
         };
         let config = parts.config(args, &folder.0)?;
         let gateway = tokio::spawn(crate::gateway::run::run(config, followers, stop));
@@ -149,7 +153,8 @@ impl Demo {
             stop_gateway,
             events,
             trace,
-            snapshot,
+            asker,
+            snapshot: None,
             screen,
             ordered: false,
             traffic_shown: started,
@@ -163,7 +168,7 @@ impl Demo {
         while end.is_none_or(|end| clock::now() < end) {
             tokio::select! {
                 _ = stop.changed() => return Ok(()),
-                _ = beat.tick() => self.look_around(),
+                _ = beat.tick() => self.look_around().await,
                 moved = self.turn() => moved?,
             }
         }
@@ -183,7 +188,7 @@ impl Demo {
         while clock::now() < end && !self.has_settled() {
             tokio::select! {
                 _ = stop.changed(), if !asked_before => return Ok(()),
-                _ = beat.tick() => {}
+                _ = beat.tick() => self.snapshot = self.asker.snapshot().await,
                 moved = self.turn() => moved?,
             }
         }
@@ -191,7 +196,7 @@ impl Demo {
     }
 
     fn has_settled(&self) -> bool {
-        let reported = self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.books.pending() == 0);
+        let reported = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.books.pending == 0);
         reported && self.tally.judge(self.parts.sensors.players()).is_ok()
     }
 
@@ -212,11 +217,12 @@ impl Demo {
         Ok(())
     }
 
-    fn look_around(&mut self) {
+    async fn look_around(&mut self) {
+        self.snapshot = self.asker.snapshot().await;
         let now = clock::now();
         if now >= self.traffic_shown + TRAFFIC_EVERY {
             self.traffic_shown = now;
-            if let Some(snapshot) = self.snapshot.borrow().as_ref() {
+            if let Some(snapshot) = &self.snapshot {
                 self.screen.traffic(snapshot);
             }
         }
@@ -276,7 +282,7 @@ impl Demo {
     /// Stops everything and gives the verdict.
     async fn finish(mut self) -> anyhow::Result<()> {
         let verdict = self.tally.judge(self.parts.sensors.players());
-        let totals = self.snapshot.borrow().clone();
+        let totals = self.asker.snapshot().await;
         // A gateway that is gone already needs no stop.
         let _ = self.stop_gateway.send(true);
         let leaving = async {

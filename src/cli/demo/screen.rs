@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::at::{Direction, TraceLine};
 use crate::cli::output::say;
-use crate::gateway::io::{Event as GatewayEvent, Snapshot};
+use crate::gateway::io::Event as GatewayEvent;
+use crate::gateway::snapshot::Snapshot;
 use crate::lab::broker::Message;
 use crate::lab::sensors_edge::Happening;
 use crate::lab::server::{Event as ServerEvent, Reading};
@@ -186,7 +187,7 @@ impl Screen {
             books.received,
             books.reported,
             books.superseded,
-            books.pending(),
+            books.pending,
         );
         self.line("traffic", Colour::Yellow, &line);
     }

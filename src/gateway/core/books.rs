@@ -20,6 +20,23 @@ pub struct Books {
     pending: BTreeMap<SampleId, Path>,
 }
 
+/// The sums of the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Values that came in, whatever became of them.
+    pub received: u64,
+    /// In a notification that a server acknowledged.
+    pub reported: u64,
+    /// Overtaken by a newer value before that.
+    pub superseded: u64,
+    /// Not taken, with a reason.
+    pub refused: u64,
+    /// Still to be reported.
+    pub pending: u64,
+    /// Entries that did not fit. Must stay 0.
+    pub misfits: u64,
+}
+
 impl Books {
     /// A value for `path` came in and is now pending.
     pub fn receive(&mut self, sample: SampleId, path: Path) {
@@ -52,6 +69,12 @@ impl Books {
     /// Samples that are still to be reported: at most one waiting and one in flight for each resource.
     pub fn pending(&self) -> u64 {
         self.pending.len() as u64
+    }
+
+    /// The sums.
+    pub fn totals(&self) -> Totals {
+        let Self { received, reported, superseded, refused, misfits, .. } = *self;
+        Totals { received, reported, superseded, refused, pending: self.pending(), misfits }
     }
 
     /// The sums agree and nothing ended twice.

@@ -146,6 +146,18 @@ impl Link {
         }
     }
 
+    /// The port is open, and the driver has nothing that would make it go on: it must always have.
+    pub(super) fn waits_for_nothing(&self) -> bool {
+        match self {
+            Self::Modem(modem) => {
+                matches!(modem.port, Port::Open)
+                    && !modem.driver.is_shut_down()
+                    && modem.driver.poll_timeout().is_none()
+            }
+            Self::Kernel(_) => false,
+        }
+    }
+
     /// Leaves the modem tidy, within the driver's own bound.
     pub(super) fn shutdown(&mut self, now: Instant) {
         if let Self::Modem(modem) = self {

@@ -82,13 +82,18 @@ impl Core {
         self.remembered = self.remembered.take().or(contents.modem);
         let kept = contents.instances.len();
         let shown = self.bridge.restore(contents.instances);
-        for (object, id) in &shown {
+        self.show(&shown, now);
+        self.keeper.note_restored(shown.len());
+        tracing::info!(kept, shown = shown.len(), "instances of earlier runs are back");
+    }
+
+    /// These instances are in the tree, with or without values.
+    pub(super) fn show(&mut self, instances: &[(u16, u16)], now: Instant) {
+        for (object, id) in instances {
             if let Err(refusal) = self.lwm2m.add_instance(*object, *id, now) {
                 tracing::debug!(object, id, %refusal, "a remembered instance is not shown");
             }
         }
-        self.keeper.note_restored(shown.len());
-        tracing::info!(kept, shown = shown.len(), "instances of earlier runs are back");
     }
 }
 

@@ -8,8 +8,10 @@ pub mod books;
 mod downlink;
 pub mod keeper;
 mod link;
+mod looking;
 mod memory;
 mod names;
+mod reload;
 mod uplink;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -21,18 +23,18 @@ use crate::bridge::Bridge;
 use crate::clock::Deadline;
 use crate::coap::Endpoint;
 use crate::lwm2m::client::{self, Client};
-use crate::lwm2m::management::Access;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
 use crate::persist::Modem;
 use crate::seed::Seed;
 
-use super::io::{Event, Input, Output, Snapshot};
+use super::io::{Event, Input, Output};
 use super::settings::Settings;
 use books::Books;
 use keeper::Keeper;
 use link::Link;
+use looking::Looking;
 use names::Names;
 
 /// Rounds of moving outputs to inputs after one input. A healthy gateway needs a handful; more is a fault that
@@ -41,6 +43,8 @@ const MAX_ROUNDS: usize = 10_000;
 
 /// So long an end waits for the last changes to be on disk.
 const STORE_LIMIT: Duration = Duration::from_secs(2);
+/// A deadline that is so far back was not met, though the loop came by.
+const MISSED_AFTER: Duration = Duration::from_secs(5);
 
 /// The gateway without its edges.
 pub struct Core {
@@ -55,6 +59,7 @@ pub struct Core {
     refused: BTreeSet<Path>,
     /// The modem as the store knows it, or will.
     remembered: Option<Modem>,
+    looking: Looking,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -94,13 +99,7 @@ impl Core {
         };
         let bridge = Bridge::new(settings.mappings.clone());
         let mut lwm2m = Client::new(client, Arc::new(Model::for_enabler(settings.version)), seed);
-        for access in bridge.access() {
-            lwm2m.set_access(
-                access.object,
-                access.resource,
-                Access { writable: access.writable, executable: access.executable },
-            );
-        }
+        lwm2m.replace_access(reload::access_table(&bridge));
         let mut core = Self {
             link: Link::new(&settings.uplink, seed.child("modem"), now),
             coap: Endpoint::new(settings.coap, seed.child("coap")),
@@ -110,6 +109,7 @@ impl Core {
             books: Books::default(),
             refused: BTreeSet::new(),
             remembered: None,
+            looking: Looking::new(now),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
@@ -164,14 +164,21 @@ impl Core {
         ])
     }
 
-    /// The state of everything, as of the last call.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            link: self.link.facts().clone(),
-            books: self.books.clone(),
-            coap: *self.coap.stats(),
-            servers: self.lwm2m.servers().collect(),
+    /// Why the core stands still though it should not, a call after the last input: a defect.
+    pub fn stuck(&self, now: Instant) -> Option<&'static str> {
+        if self.state == State::Stopped {
+            return None;
         }
+        if self.link.waits_for_nothing() {
+            return Some("the modem's driver waits for nothing");
+        }
+        let missed = self.next_deadline().is_some_and(|deadline| now > deadline.at + MISSED_AFTER);
+        missed.then_some("a deadline passed and nothing came of it")
+    }
+
+    /// The books.
+    pub const fn books(&self) -> &Books {
+        &self.books
     }
 
     fn handle_beside_link(&mut self, input: Input, now: Instant) {
@@ -187,6 +194,7 @@ impl Core {
                 self.lwm2m.set_host(self.settings.host.facts.clone());
             }
             Input::Store(answer) => self.handle_store(answer, now),
+            Input::Reload(mappings) => self.reload(*mappings, now),
             Input::Stop => self.stop(now),
             Input::Tick => {}
             other => self.handle_broker(other, now),
@@ -240,6 +248,9 @@ impl Core {
         }
         while let Some((id, message)) = self.bridge.poll_publish() {
             self.outputs.push_back(Output::Publish(id, message));
+        }
+        while let Some(id) = self.bridge.poll_withdrawal() {
+            self.outputs.push_back(Output::Withdraw(id));
         }
         while let Some(request) = self.keeper.poll_request() {
             self.outputs.push_back(Output::Store(request));

@@ -16,10 +16,12 @@ impl Core {
         match input {
             Input::BrokerConnected => {
                 self.bridge.handle_broker(Broker::Connected, now);
+                self.looking.note_broker(true, "", now);
                 self.tell(Event::Broker { connected: true, reason: String::new() });
             }
             Input::BrokerLost { reason } => {
                 self.bridge.handle_broker(Broker::Lost, now);
+                self.looking.note_broker(false, &reason, now);
                 self.tell(Event::Broker { connected: false, reason });
             }
             Input::Message { message, acknowledgement } => {
@@ -43,6 +45,7 @@ impl Core {
                     match self.lwm2m.set_mapped(path, value, Some(sample), now) {
                         Ok(()) => {
                             self.books.receive(sample, path);
+                            self.looking.note_sample(path, now);
                             self.tell(Event::Sample { path });
                         }
                         Err(refusal) => {
@@ -50,7 +53,7 @@ impl Core {
                             if self.refused.len() < MAX_REFUSED_PATHS && self.refused.insert(path) {
                                 tracing::warn!(%path, %refusal, "value is not taken; said once for this path");
                             }
-                            self.tell(Event::Refused { topic: path.to_string(), why: refusal.to_string() });
+                            self.tell_refused(path.to_string(), refusal.to_string(), now);
                         }
                     }
                 }
@@ -59,13 +62,18 @@ impl Core {
                     if first {
                         tracing::warn!(topic, why, "message gives no value; said once for this topic");
                     }
-                    self.tell(Event::Refused { topic, why });
+                    self.tell_refused(topic, why, now);
                 }
                 bridge::Event::Forgotten { object, id } => self.forget_instance(object, id, now),
                 bridge::Event::DownlinkDone { id, outcome } => self.finish_downlink(id, outcome),
             }
         }
         moved
+    }
+
+    fn tell_refused(&mut self, topic: String, why: String, now: Instant) {
+        self.looking.note_refusal(&topic, &why, now);
+        self.tell(Event::Refused { topic, why });
     }
 
     /// Asks for a notification only when it would leave at once: until then its value can still be renewed.

@@ -60,6 +60,7 @@ impl Edges {
                 }
                 Output::Subscribe(filters) => self.order(mqtt::Order::Subscribe(filters)).await,
                 Output::Publish(id, message) => self.order(mqtt::Order::Publish(id, message)).await,
+                Output::Withdraw(id) => self.order(mqtt::Order::Withdraw(id)).await,
                 Output::Acknowledge(handle) => self.order(mqtt::Order::Acknowledge(handle)).await,
                 Output::Store(request) => ask(self.store.as_ref(), request).map(Input::Store),
                 Output::Event(event) => {
@@ -74,9 +75,6 @@ impl Edges {
         }
         while let Some(line) = core.poll_trace() {
             follow(followers.trace.as_ref(), line);
-        }
-        if let Some(snapshot) = &followers.snapshot {
-            snapshot.send_replace(Some(core.snapshot()));
         }
         false
     }
@@ -144,14 +142,16 @@ fn from_socket(event: udp::Event) -> Input {
     }
 }
 
-pub(super) fn from_broker(event: mqtt::Event) -> Input {
-    match event {
+/// What the MQTT task tells to the core; `None` is a sign of life.
+pub(super) fn from_broker(event: mqtt::Event) -> Option<Input> {
+    Some(match event {
         mqtt::Event::Connected { .. } => Input::BrokerConnected,
         mqtt::Event::Message(message, acknowledgement) => Input::Message { message, acknowledgement },
         mqtt::Event::Published(id) => Input::Published(id),
         mqtt::Event::PublishFailed(id, reason) => Input::PublishFailed { id, reason },
         mqtt::Event::Lost { reason } => Input::BrokerLost { reason },
-    }
+        mqtt::Event::Beat => return None,
+    })
 }
 
 fn follow<T>(follower: Option<&mpsc::Sender<T>>, item: T) {

@@ -156,7 +156,7 @@ impl World {
 
     /// Samples that are pending beyond those that may be for good.
     fn pending_too_long(&self) -> u64 {
-        self.core.snapshot().books.pending().saturating_sub(self.around.may_pend() as u64)
+        self.core.books().pending().saturating_sub(self.around.may_pend() as u64)
     }
 
     /// Moves the clock from deadline to deadline until `end`.
@@ -222,7 +222,7 @@ impl World {
 
     /// Everything that can be judged while the registration stands.
     fn judge(&mut self) {
-        let books = self.core.snapshot().books;
+        let books = self.core.books().clone();
         if !books.balance() {
             self.fail(&format!("the books do not balance: {books:?}"));
         }
@@ -259,7 +259,7 @@ impl World {
         let report = &mut self.report;
         report.simulated = self.now - self.start;
         report.published = self.around.published();
-        report.books = snapshot.books;
+        report.books = self.core.books().clone();
         report.octets_up = air.up.payload_octets;
         report.octets_down = air.down.payload_octets;
         report.datagrams_up = air.up.datagrams;

@@ -1,0 +1,122 @@
+//! What the running service tells about itself: to the service manager, over the status socket, to Prometheus.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nbgate::link::clock;
+
+/// Longest wait for anything that must happen.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A gateway over kernel UDP with a folder of its own, killed when the test ends.
+struct Service {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Service {
+    /// Starts it with these lines of configuration on top, and this in its environment.
+    fn start(extra: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), extra, environment)
+    }
+
+    fn start_in(folder: tempfile::TempDir, extra: &str, environment: &[(&str, &str)]) -> Self {
+        let at = |name: &str| folder.path().join(name);
+        let config = format!(
+            "uplink = \"udp\"\nstate_dir = {:?}\nruntime_dir = {:?}\n{extra}\n\
+             [mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
+             [lwm2m.coap]\nprofile = \"lan\"\n[[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n",
+            at("state"),
+            at("run"),
+        );
+        std::fs::create_dir_all(at("run")).unwrap();
+        std::fs::write(at("nbgate.toml"), config).unwrap();
+        let child = nbgate(&["run", "--config", at("nbgate.toml").to_str().unwrap()])
+            .envs(environment.iter().copied())
+            .stderr(std::fs::File::create(at("log")).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn nbgate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nbgate"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "RUNTIME_DIRECTORY", "JOURNAL_STREAM"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A service manager's ear.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn listen(at: &Path) -> Self {
+        Self(UnixDatagram::bind(at).unwrap())
+    }
+
+    /// The next notification; `None` if there is none within that time.
+    fn next(&self, within: Duration) -> Option<String> {
+        let mut buffer = [0; 4096];
+        self.0.set_read_timeout(Some(within.max(Duration::from_millis(1)))).unwrap();
+        let count = self.0.recv(&mut buffer).ok()?;
+        Some(String::from_utf8(buffer[..count].to_vec()).unwrap())
+    }
+
+    /// Waits for a notification with this in it; gives all up to it.
+    fn wait_for(&self, what: &str) -> Vec<String> {
+        let end = clock::now() + BOUND;
+        let mut seen = vec![];
+        while let Some(next) = self.next(end.saturating_duration_since(clock::now())) {
+            let found = next.contains(what);
+            seen.push(next);
+            if found {
+                return seen;
+            }
+        }
+        panic!("no {what} among {seen:?}");
+    }
+}
+
+#[test]
+fn the_service_manager_hears_of_start_progress_and_end_and_nothing_from_a_stuck_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("notify");
+    let manager = Manager::listen(&at);
+    let environment = [("NOTIFY_SOCKET", at.to_str().unwrap()), ("WATCHDOG_USEC", "400000")];
+    let service = Service::start("", &environment);
+    let seen = manager.wait_for("READY=1");
+    assert!(!seen.iter().any(|line| line.contains("WATCHDOG")), "{seen:?}");
+    manager.wait_for("registered at 0 of 1 servers, broker away");
+    (0..3).for_each(|_| drop(manager.wait_for("WATCHDOG=1")));
+    service.signal("STOP");
+    // What was under way arrives; then there is silence for longer than a watchdog would wait.
+    while manager.next(Duration::from_millis(400)).is_some() {}
+    assert_eq!(manager.next(Duration::from_millis(800)), None);
+    service.signal("CONT");
+    manager.wait_for("WATCHDOG=1");
+    service.signal("TERM");
+    manager.wait_for("STOPPING=1");
+}
