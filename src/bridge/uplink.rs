@@ -33,13 +33,13 @@ pub struct Uplink {
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
-        let index = index_of(&mappings);
+        let index = index(&mappings);
         Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
     }
 
     /// Other mappings from now on; what they refuse is worth a word again.
     pub fn reload(&mut self, mappings: Vec<Mapping>) {
-        self.index = index_of(&mappings);
+        self.index = index(&mappings);
         self.mappings = mappings;
         self.reported.clear();
     }
@@ -115,7 +115,7 @@ impl Uplink {
     }
 }
 
-fn index_of(mappings: &[Mapping]) -> Index {
+fn index(mappings: &[Mapping]) -> Index {
     let mut index = Index::default();
     for (mapping, number) in mappings.iter().zip(0..) {
         mapping.filter.iter().for_each(|filter| index.insert(filter, number));
