@@ -65,7 +65,11 @@ const ROOMS: &[Room] = &[
     Room { name: "gateway::questions", kind: Edge, may: &["gateway", "lwm2m::path"] },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
-    Room { name: "status", kind: Edge, may: &["gateway", "link::clock", "clock", "at::Redacted"] },
+    Room {
+        name: "status",
+        kind: Edge,
+        may: &["gateway", "link::clock", "clock", "at::Redacted", "net", "coap", "lwm2m", "bridge"],
+    },
     // It fills in the settings of every layer.
     Room {
         name: "config",
