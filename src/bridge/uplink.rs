@@ -11,7 +11,7 @@ use crate::lwm2m::value::{SampleId, Value};
 use super::decode::{MAX_PAYLOAD_OCTETS, convert, plain};
 use super::index::Index;
 use super::instances::Instances;
-use super::mapping::{Feed, Mapping, Selector};
+use super::mapping::{Feed, Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::{Event, Stats};
 
@@ -33,11 +33,15 @@ pub struct Uplink {
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
-        let mut index = Index::default();
-        for (mapping, number) in mappings.iter().zip(0..) {
-            mapping.filter.iter().for_each(|filter| index.insert(filter, number));
-        }
+        let index = index(&mappings);
         Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
+    }
+
+    /// Other mappings from now on; what they refuse is worth a word again.
+    pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.index = index(&mappings);
+        self.mappings = mappings;
+        self.reported.clear();
     }
 
     /// What to subscribe to, each filter once.
@@ -62,6 +66,10 @@ impl Uplink {
         for number in &self.found {
             let index = *number as usize;
             let Some(mapping) = self.mappings.get(index) else { continue };
+            if message.retain && mapping.retained == RetainedSettings::Ignore {
+                stats.ignored += 1;
+                continue;
+            }
             let values = values(mapping, &message.payload);
             let instance = match &mapping.instance {
                 // Only a good value is worth an instance.
@@ -98,6 +106,14 @@ impl Uplink {
             }
         }
     }
+}
+
+fn index(mappings: &[Mapping]) -> Index {
+    let mut index = Index::default();
+    for (mapping, number) in mappings.iter().zip(0..) {
+        mapping.filter.iter().for_each(|filter| index.insert(filter, number));
+    }
+    index
 }
 
 /// What the payload has for this mapping: one entry for each value that is there, or a single refusal.

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use rumqttc::{
     AsyncClient, ConnectionError, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, StateError,
-    SubscribeFilter, SubscribeReasonCode, mqttbytes,
+    SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport, mqttbytes,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::ledger::{IDENTIFIERS, Ledger};
-use super::{AckHandle, MAX_PACKET_OCTETS, Settings};
+use super::{AckHandle, MAX_PACKET_OCTETS, Settings, words};
 use crate::bridge::message::{Message, PublishId};
 
 /// Requests that rumqttc holds for us: a full window of publishes, the broker's window of acknowledgements (20 with
@@ -21,7 +21,7 @@ const NOTICES: usize = 64;
 /// Publishes that wait for the window; a further one fails at once.
 const MAX_WAITING: usize = 256;
 /// TCP, CONNECT and every flush must be through within this.
-const CONNECT_WITHIN_SECS: u64 = 10;
+pub const CONNECT_WITHIN_SECS: u64 = 10;
 /// Fixed header, length of the topic, packet identifier.
 const PUBLISH_OVERHEAD_OCTETS: usize = 5 + 2 + 2;
 
@@ -36,6 +36,8 @@ pub struct Connection {
     waiting: VecDeque<(PublishId, Message)>,
     /// Packet identifiers to acknowledge, oldest first.
     acks: VecDeque<u16>,
+    /// Filters to unsubscribe from; as many as the settings had.
+    leaving: VecDeque<String>,
 }
 
 /// What matters of what rumqttc tells.
@@ -81,6 +83,9 @@ impl Connection {
         if let Some(credentials) = &settings.credentials {
             options.set_credentials(credentials.user.as_str(), credentials.password.as_str());
         }
+        if let Some(tls) = &settings.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config())));
+        }
         let (client, mut event_loop) = AsyncClient::new(options, REQUESTS);
         event_loop.network_options.set_connection_timeout(CONNECT_WITHIN_SECS);
         let (sender, notices) = mpsc::channel(NOTICES);
@@ -94,6 +99,7 @@ impl Connection {
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
             acks: VecDeque::new(),
+            leaving: VecDeque::new(),
         }
     }
 
@@ -110,6 +116,11 @@ impl Connection {
     pub fn subscribe(&self, filters: &[String]) -> Result<(), String> {
         let filter = |filter: &String| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce);
         self.client.try_subscribe_many(filters.iter().map(filter)).map_err(|error| error.to_string())
+    }
+
+    /// Unsubscribes from all of these, one after the other.
+    pub fn unsubscribe(&mut self, filters: impl IntoIterator<Item = String>) {
+        self.leaving.extend(filters);
     }
 
     /// Publishes when there is room.
@@ -131,6 +142,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Forgets a publish that has not been handed to rumqttc.
+    pub fn withdraw(&mut self, id: PublishId) {
+        self.waiting.retain(|(waiting, _)| *waiting != id);
+    }
+
     /// Acknowledges a message of this connection; a handle of another one is void.
     pub fn acknowledge(&mut self, handle: AckHandle) {
         if handle.session == self.session && handle.packet_id != 0 {
@@ -147,6 +163,14 @@ impl Connection {
                 return;
             }
             self.acks.pop_front();
+        }
+        // Not beside a publish: each takes a packet identifier, and the window of publishes counts on few of them.
+        while self.ledger.is_empty() {
+            let Some(filter) = self.leaving.front() else { break };
+            if self.client.try_unsubscribe(filter).is_err() {
+                return;
+            }
+            self.leaving.pop_front();
         }
         while self.ledger.has_room() {
             let Some((id, message)) = self.waiting.pop_front() else { return };
@@ -235,22 +259,6 @@ fn loss(error: &ConnectionError) -> Loss {
         ConnectionError::MqttState(StateError::Deserialization(
             mqttbytes::Error::PayloadSizeLimitExceeded(octets),
         )) => Loss::TooLarge { octets: *octets },
-        // Its own words are for programmers.
-        ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            Loss::Other("the broker closed it".to_owned())
-        }
-        ConnectionError::MqttState(StateError::AwaitPingResp) => {
-            Loss::Other("the broker did not answer a ping".to_owned())
-        }
-        ConnectionError::NetworkTimeout => {
-            Loss::Other(format!("no connection within {CONNECT_WITHIN_SECS} s"))
-        }
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            Loss::Other(error.to_string())
-        }
-        ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error))) => {
-            Loss::Other(error.to_string())
-        }
-        other => Loss::Other(other.to_string()),
+        other => Loss::Other(words::reason(other)),
     }
 }

@@ -17,6 +17,8 @@ mod connection;
 mod ledger;
 mod settings;
 mod task;
+mod tls;
+mod words;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,6 +29,7 @@ use crate::seed::Seed;
 pub use crate::bridge::message::AckHandle;
 
 pub use settings::{Credentials, Settings, SettingsError};
+pub use tls::{Identity, Tls, TlsError};
 
 /// Largest packet in either direction.
 pub const MAX_PACKET_OCTETS: usize = 256 * 1024;
@@ -63,6 +66,8 @@ pub enum Order {
     Subscribe(Vec<String>),
     /// Publish with QoS 1.
     Publish(PublishId, Message),
+    /// Do not publish this any more: nothing is told of it unless it has left already.
+    Withdraw(PublishId),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
     /// Give a sign of life.
