@@ -69,7 +69,11 @@ const ROOMS: &[Room] = &[
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
     Room { name: "store", kind: Edge, may: &["persist", "clock"] },
-    Room { name: "status", kind: Edge, may: &["gateway", "link::clock", "clock", "at::Redacted"] },
+    Room {
+        name: "status",
+        kind: Edge,
+        may: &["gateway", "link::clock", "clock", "at::Redacted", "net", "coap", "lwm2m", "bridge"],
+    },
     // It fills in the settings of every layer.
     Room {
         name: "config",

@@ -57,12 +57,12 @@ pub struct Config {
     pub mqtt: mqtt::Settings,
     /// Where everything that must last lives.
     pub state_dir: PathBuf,
+    /// For whoever looks at the service.
+    pub status: Status,
     /// What was read, in the order of reading.
     pub files: Vec<PathBuf>,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
-    /// For whoever looks at the service.
-    pub status: Status,
 }
 
 /// The serial port of the modem.
