@@ -15,7 +15,7 @@ use super::signals;
 /// does not, within 10 s with profile "lan" and 25 s with "nbiot". A second signal ends it at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Configuration file
+    /// Configuration file; those of conf.d beside it are read as well
     #[arg(long, default_value = config::DEFAULT_PATH)]
     config: PathBuf,
 }
@@ -26,6 +26,9 @@ pub struct Args {
 /// A faulty configuration ([`config::Faults`]), or edges that cannot start.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = config::load(&args.config, host::read())?;
+    for warning in &config.warnings {
+        tracing::warn!(key = warning.key, fix = warning.fix, "configuration: {}", warning.problem);
+    }
     let stop = signals::stop()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state_dir.display(), "starting");
     run_gateway(config, Followers::default(), stop).await
