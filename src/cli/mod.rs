@@ -2,6 +2,8 @@
 
 #[cfg(feature = "lab")]
 pub mod args;
+pub mod check;
+pub mod config;
 #[cfg(feature = "lab")]
 pub mod demo;
 #[cfg(feature = "lab")]
@@ -56,13 +58,14 @@ impl LogOptions {
 const EXIT_CODES: &str = "\
 Examples:
   nbgate demo --for 20s                  the whole chain, without hardware
+  nbgate check --config nbgate.toml      is the configuration good?
   nbgate run --config nbgate.toml        the service
   nbgate map test < messages.txt         which values messages become; see its --help
   nbgate status                          how the running service is
   nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
 
 Exit codes:
-  0  success: the service stopped as asked, the demo passed
+  0  success: the service stopped as asked, the demo passed, the configuration is good
   1  failure: the reason is on standard error
   2  the command line or the configuration is wrong: what, where and the remedy are on standard error
   3  `status` and `health`: the service does not run; for more see `nbgate health --help`";
@@ -74,6 +77,9 @@ const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Check(check::Args),
+    #[command(subcommand)]
+    Config(config::Command),
     Map(map::Args),
     Status(status::StatusArgs),
     Health(status::HealthArgs),
@@ -110,6 +116,8 @@ pub fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Check(args) => Ok(check::run(&args)),
+            Command::Config(command) => Ok(config::run(&command)),
             Command::Run(args) => succeed(run::run(args, cli.log).await),
             Command::Map(args) => succeed(map::run(args)),
             Command::Status(args) => status::status(args).await,

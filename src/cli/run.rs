@@ -22,7 +22,7 @@ use super::{LogOptions, signals};
 /// does not, within 10 s with profile "lan" and 25 s with "nbiot". A second signal ends it at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Configuration file
+    /// Configuration file; those of conf.d beside it are read as well
     #[arg(long, default_value = config::DEFAULT_PATH)]
     config: PathBuf,
 }
@@ -36,6 +36,9 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<()> {
     log.start(config.status.log_level, config.status.log_format);
     config.mqtt.password().into_iter().for_each(status::log::hide);
     tokio::spawn(status::log::tell_repeats());
+    for warning in &config.warnings {
+        tracing::warn!(key = warning.key, fix = warning.fix, "configuration: {}", warning.problem);
+    }
     let stop = signals::stop()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state_dir.display(), "starting");
     let (asker, questions) = questions();

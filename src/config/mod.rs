@@ -4,6 +4,7 @@
 mod broker;
 mod coap;
 mod environment;
+mod exposed;
 mod faults;
 mod file;
 pub mod keys;
@@ -61,6 +62,8 @@ pub struct Config {
     pub status: Status,
     /// What was read, in the order of reading.
     pub files: Vec<PathBuf>,
+    /// How many `[[mappings]]` there are.
+    pub mapping_count: usize,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
 }
@@ -99,6 +102,7 @@ fn judge(mut layers: Layers, folders: &Folders, host: Host) -> Result<Config, Fa
     match layers.tree.to_value().deserialize::<File>() {
         Ok(file) => {
             let mut found = vec![];
+            exposed::check(&layers.tree, &mut found);
             let built = build(&file, folders, host, &mut found);
             faults.add_consequent(found, &shape.explained, layers.is_partial);
             match built {
@@ -156,7 +160,16 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     };
     let port = Port { path: file.modem.port.clone().unwrap_or_default(), baud: file.modem.baud };
     let state_dir = file.state_dir.clone();
-    Some(Config { gateway, port, mqtt: mqtt?, state_dir, status, files: vec![], warnings: vec![] })
+    Some(Config {
+        gateway,
+        port,
+        mqtt: mqtt?,
+        state_dir,
+        status,
+        files: vec![],
+        mapping_count: file.mappings.len(),
+        warnings: vec![],
+    })
 }
 
 fn fault(faults: &mut Vec<Fault>, key: impl Into<String>, problem: impl Into<String>, fix: &str) {

@@ -209,7 +209,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Contents> {
     }
     let mut statement =
         connection.prepare("SELECT manufacturer, model, firmware, imei, imsi, iccid FROM modem")?;
-    let mut modems = statement.query_map([], |row| modem(row))?;
+    let mut modems = statement.query_map([], modem)?;
     contents.modem = modems.next().transpose()?;
     Ok(contents)
 }

@@ -14,7 +14,7 @@ use crate::bridge::mapping::compile;
 const SHIPPED: &str = include_str!("../../../config/nbgate.toml");
 
 /// Keys that have their name and place already, but no reader yet.
-const PENDING: [&str; 4] = ["retained", "max_instances", "forget_after", "reply"];
+const PENDING: [&str; 2] = ["max_instances", "forget_after"];
 
 fn is_read(key: &&Key) -> bool {
     !PENDING.contains(&key.name)
@@ -123,7 +123,7 @@ fn the_defaults_are_of_their_own_kind_and_every_key_is_described() {
 }
 
 /// The shipped file with its defaults written out, and with its examples as well.
-fn uncommented(with_examples: bool) -> String {
+pub(super) fn uncommented(with_examples: bool) -> String {
     let line = |line: &str| match line.strip_prefix("##") {
         Some(example) if with_examples => example.to_owned(),
         Some(_) => String::new(),
@@ -185,7 +185,7 @@ fn list(keys: &[Key], at: &str, all: &mut Vec<String>) {
 #[test]
 fn the_defaults_of_a_mapping_are_those_of_the_table() {
     let base = "topic = \"a/{x}\"\nobject = 3306\nresource = 5850\ninstance = \"{x}\"\n\
-                command.topic = \"b/{x}\"\n";
+                command.topic = \"b/{x}\"\ncommand.reply.topic = \"c/{x}\"\n";
     let compiled = |text: &str| {
         let text = format!("[[mappings]]\n{text}");
         let file = Layers::of_text(&text).tree.to_value();
@@ -213,5 +213,6 @@ fn the_defaults_of_a_mapping_are_those_of_the_table() {
     own(mapping.keys(), "");
     let command = below(mapping.keys(), "command");
     own(command, "command.");
-    assert!(seen >= 3);
+    own(below(command, "reply"), "command.reply.");
+    assert!(seen >= 5);
 }
