@@ -13,7 +13,8 @@ pub mod lab_server;
 #[cfg(feature = "lab")]
 pub mod lab_world;
 pub mod output;
-pub mod run;
+pub mod reload;
+mod run;
 pub mod signals;
 
 use std::process::ExitCode;

@@ -6,9 +6,12 @@ use crate::config;
 use crate::gateway::host;
 use crate::gateway::run::{Followers, run as run_gateway};
 
-use super::signals;
+use super::{reload, signals};
 
 /// Run the gateway service until SIGTERM or SIGINT.
+///
+/// On SIGHUP it reads the configuration again and takes its mappings; a faulty one changes nothing, and whatever else
+/// has changed counts after a restart.
 ///
 /// It registers whether or not the broker is there, and keeps trying when a server, the modem or the broker is
 /// away. On SIGTERM it de-registers (see `lwm2m.on_stop`) and ends within 5 s on a link that answers; on one that
@@ -27,6 +30,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = config::load(&args.config, host::read())?;
     let stop = signals::stop()?;
+    let reloads = Some(reload::on_hangup(args.config)?);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state_dir.display(), "starting");
-    run_gateway(config, Followers::default(), stop).await
+    run_gateway(config, Followers { reloads, ..Followers::default() }, stop).await
 }
