@@ -11,6 +11,7 @@ mod surroundings;
 
 use std::time::{Duration, Instant};
 
+use crate::bridge::Mappings;
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::core::Core;
 use crate::gateway::io::{Event, Input, Output};
@@ -62,6 +63,8 @@ pub struct Options {
     pub bays: Option<(u16, Duration)>,
     /// The first server dims the lamp every so often; `None`: never.
     pub order_every: Option<Duration>,
+    /// The gateway takes these mappings in place of those before, after so long; in the order of time.
+    pub reloads: Vec<(Duration, Mappings)>,
     /// What befalls the cell, and how long after the beginning; in the order of time.
     pub mishaps: Vec<(Duration, cell::Order)>,
 }
