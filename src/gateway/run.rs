@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
 use crate::at::TraceLine;
-use crate::bridge::Mappings;
 use crate::config::Config;
 use crate::link::clock;
 use crate::mqtt;
@@ -21,6 +20,7 @@ use super::core::Core;
 use super::host;
 use super::io::{Event, Input};
 use super::questions::Question;
+use super::settings::Mappings;
 use edges::{Edges, from_broker};
 use heart::Heart;
 

@@ -11,11 +11,10 @@ mod surroundings;
 
 use std::time::{Duration, Instant};
 
-use crate::bridge::Mappings;
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::core::Core;
 use crate::gateway::io::{Event, Input, Output};
-use crate::gateway::settings::Settings;
+use crate::gateway::settings::{Mappings, Settings};
 use crate::lab::sensors::{Kind, Player};
 use crate::lab::{broker, cell, modem};
 use crate::net::Peer;
