@@ -12,6 +12,7 @@ pub mod lab_sensors;
 pub mod lab_server;
 #[cfg(feature = "lab")]
 pub mod lab_world;
+pub mod map;
 pub mod output;
 pub mod run;
 pub mod signals;
@@ -56,6 +57,7 @@ const EXIT_CODES: &str = "\
 Examples:
   nbgate demo --for 20s                  the whole chain, without hardware
   nbgate run --config nbgate.toml        the service
+  nbgate map test < messages.txt         which values messages become; see its --help
   nbgate status                          how the running service is
   nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
 
@@ -72,6 +74,7 @@ const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Map(map::Args),
     Status(status::StatusArgs),
     Health(status::HealthArgs),
     #[cfg(feature = "lab")]
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => succeed(run::run(args, cli.log).await),
+            Command::Map(args) => succeed(map::run(args)),
             Command::Status(args) => status::status(args).await,
             Command::Health(args) => status::health(args).await,
             #[cfg(feature = "lab")]
