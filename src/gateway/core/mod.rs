@@ -4,6 +4,7 @@
 //! same way; `Core::settle` is that staircase. Back-pressure: CoAP is asked for a datagram, and the client for a
 //! notification, only while the link can take one.
 
+mod announcing;
 pub mod books;
 mod downlink;
 mod link;
@@ -28,6 +29,7 @@ use crate::seed::Seed;
 
 use super::io::{Event, Input, Output};
 use super::settings::Settings;
+use announcing::Announcing;
 use books::Books;
 use link::Link;
 use looking::Looking;
@@ -51,6 +53,7 @@ pub struct Core {
     /// Paths whose refusal was logged; bounded, refusals of further ones are counted only.
     refused: BTreeSet<Path>,
     looking: Looking,
+    announcing: Announcing,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -97,6 +100,7 @@ impl Core {
             books: Books::default(),
             refused: BTreeSet::new(),
             looking: Looking::new(now),
+            announcing: Announcing::default(),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
@@ -144,6 +148,7 @@ impl Core {
             self.lwm2m.poll_timeout(),
             self.bridge.poll_timeout(),
             self.names.poll_timeout(),
+            self.announcing.poll_timeout(),
         ])
     }
 
@@ -209,6 +214,7 @@ impl Core {
             }
         }
         self.drain_outputs();
+        self.announce(now);
         self.wind_down(now);
     }
 
@@ -256,6 +262,7 @@ impl Core {
     }
 
     fn tell(&mut self, event: Event) {
+        self.announcing.note(&event);
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -102,7 +102,7 @@ impl Surroundings {
             Output::Withdraw(_) | Output::Acknowledge(_) => {}
             // The gateway has a modem here: it asks the kernel for nothing.
             Output::Datagram(_) | Output::Resolve { .. } => {}
-            Output::Event(_) | Output::Stopped => {}
+            Output::Status(_) | Output::Event(_) | Output::Stopped => {}
         }
     }
 
