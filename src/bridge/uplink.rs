@@ -9,6 +9,7 @@ use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{SampleId, Value};
 
 use super::decode::{MAX_PAYLOAD_OCTETS, convert, plain};
+use super::explain::{Explanation, explain};
 use super::index::Index;
 use super::instances::Instances;
 use super::mapping::{Feed, Mapping, RetainedSettings, Selector};
@@ -48,6 +49,13 @@ impl Uplink {
     pub fn topic_filters(&self) -> Vec<String> {
         let filters = self.mappings.iter().filter_map(|mapping| mapping.filter.as_ref());
         filters.map(|filter| filter.subscription()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What a topic means to each mapping.
+    pub fn explain(&self, topic: &str, instances: &Instances) -> Vec<Explanation> {
+        let mut found = vec![];
+        self.index.find(topic, &mut found);
+        explain(&self.mappings, &found, instances, topic)
     }
 
     /// Feeds every mapping that the message is for.

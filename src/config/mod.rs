@@ -10,11 +10,13 @@ mod file;
 pub mod keys;
 mod layers;
 mod lwm2m;
+mod mappings;
 mod modem;
 mod secrets;
 mod servers;
 mod shape;
 mod show;
+mod status;
 mod table;
 mod text;
 mod tree;
@@ -32,7 +34,9 @@ use crate::mqtt;
 pub use faults::{Fault, Faults};
 pub use file::File;
 pub use layers::DROP_IN_FOLDER;
+pub use mappings::{OnlyMappings, load_mappings, parse_mappings};
 pub use show::{Entry, Written, read};
+pub use status::Status;
 pub use table::ROOT;
 pub use tree::{Origin, Position};
 
@@ -60,6 +64,8 @@ pub struct Config {
     pub mapping_count: usize,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
+    /// For whoever looks at the service.
+    pub status: Status,
 }
 
 /// The serial port of the modem.
@@ -127,6 +133,7 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     lwm2m::check_held_objects(file, &Model::for_enabler(version), faults);
     let location = lwm2m::location_of(file, faults);
     let uplink = modem::uplink(file, faults);
+    let status = status::status(file, faults);
     let mqtt = broker::broker(file, folders, faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
@@ -158,6 +165,7 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
         port,
         mqtt: mqtt?,
         state_dir,
+        status,
         files: vec![],
         mapping_count: file.mappings.len(),
         warnings: vec![],

@@ -176,6 +176,11 @@ impl Settings {
         Self { has_session: false, ..self }
     }
 
+    /// What must not be shown anywhere.
+    pub fn password(&self) -> Option<&str> {
+        self.credentials.as_ref().map(|credentials| credentials.password.as_str())
+    }
+
     /// With another keep-alive than 30 s.
     ///
     /// # Errors
