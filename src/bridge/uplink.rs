@@ -11,7 +11,7 @@ use crate::lwm2m::value::{SampleId, Value};
 use super::decode::{MAX_PAYLOAD_OCTETS, convert, plain};
 use super::explain::{Explanation, explain};
 use super::index::Index;
-use super::instances::Instances;
+use super::instances::{InstanceError, Instances};
 use super::mapping::{Feed, Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::{Event, Stats};
@@ -92,9 +92,16 @@ impl Uplink {
             for (feed, value) in values {
                 self.last_sample += 1;
                 let sample = SampleId(self.last_sample);
+                // A mapping that is full is full for every topic: said once, not for each.
+                let mut first = None;
                 let placed = match (value, instance) {
                     (Err(why), _) => Err(why),
-                    (Ok(_), Some(Err(why))) => Err(why.to_string()),
+                    (Ok(_), Some(Err(why))) => {
+                        if let InstanceError::Full { first: of_mapping, .. } = why {
+                            first = Some(of_mapping);
+                        }
+                        Err(why.to_string())
+                    }
                     (Ok(value), Some(Ok(id))) => {
                         Ok((Path::resource_of(mapping.object, id, feed.resource.id), value))
                     }
@@ -107,7 +114,7 @@ impl Uplink {
                     }
                     Err(why) => {
                         stats.refused += 1;
-                        let first = is_first(&mut self.reported, &message.topic);
+                        let first = first.unwrap_or_else(|| is_first(&mut self.reported, &message.topic));
                         Event::Refused { sample, topic: message.topic.clone(), why, first }
                     }
                 });

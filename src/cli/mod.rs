@@ -16,8 +16,10 @@ pub mod lab_server;
 pub mod lab_world;
 pub mod map;
 pub mod output;
-pub mod run;
+pub mod reload;
+mod run;
 pub mod signals;
+pub mod status;
 
 use std::process::ExitCode;
 
@@ -60,12 +62,14 @@ Examples:
   nbgate check --config nbgate.toml      is the configuration good?
   nbgate run --config nbgate.toml        the service
   nbgate map test < messages.txt         which values messages become; see its --help
+  nbgate status                          how the running service is
   nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
 
 Exit codes:
   0  success: the service stopped as asked, the demo passed, the configuration is good
   1  failure: the reason is on standard error
-  2  the command line or the configuration is wrong: what, where and the remedy are on standard error";
+  2  the command line or the configuration is wrong: what, where and the remedy are on standard error
+  3  `status` and `health`: the service does not run; for more see `nbgate health --help`";
 
 /// The command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;
@@ -78,6 +82,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     Map(map::Args),
+    Status(status::StatusArgs),
+    Health(status::HealthArgs),
     #[cfg(feature = "lab")]
     Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
@@ -115,6 +121,8 @@ pub fn main() -> ExitCode {
             Command::Config(command) => Ok(config::run(&command)),
             Command::Run(args) => succeed(run::run(args, cli.log).await),
             Command::Map(args) => succeed(map::run(args)),
+            Command::Status(args) => status::status(args).await,
+            Command::Health(args) => status::health(args).await,
             #[cfg(feature = "lab")]
             Command::Demo(args) => succeed(demo::run(args).await),
             #[cfg(feature = "lab")]

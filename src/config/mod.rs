@@ -12,6 +12,7 @@ mod layers;
 mod lwm2m;
 mod mappings;
 mod modem;
+mod reload;
 mod secrets;
 mod servers;
 mod shape;
@@ -35,6 +36,7 @@ pub use faults::{Fault, Faults};
 pub use file::File;
 pub use layers::DROP_IN_FOLDER;
 pub use mappings::{OnlyMappings, load_mappings, parse_mappings};
+pub use reload::needs_restart;
 pub use show::{Entry, Written, read};
 pub use status::Status;
 pub use table::ROOT;
@@ -58,14 +60,14 @@ pub struct Config {
     pub mqtt: mqtt::Settings,
     /// Where everything that must last lives.
     pub state_dir: PathBuf,
+    /// For whoever looks at the service.
+    pub status: Status,
     /// What was read, in the order of reading.
     pub files: Vec<PathBuf>,
     /// How many `[[mappings]]` there are.
     pub mapping_count: usize,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
-    /// For whoever looks at the service.
-    pub status: Status,
 }
 
 /// The serial port of the modem.

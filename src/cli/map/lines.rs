@@ -128,7 +128,8 @@ impl Trial {
                     outcome.is_refused = true;
                     outcome.reasons.push(format!("refused: {why}"));
                 }
-                Event::DownlinkDone { .. } => {}
+                // A trial lasts too short for the one, and writes nothing for the other.
+                Event::Forgotten { .. } | Event::DownlinkDone { .. } => {}
             }
         }
         if self.bridge.stats().unmatched > before.unmatched {
