@@ -23,13 +23,21 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the gateway with this configuration.
+    /// Starts the gateway with this configuration, as for the first time.
     pub fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the configuration");
-        let file = folder.path().join("nbgate.toml");
         let state = folder.path().join("state");
-        fs::create_dir(&state).expect("a folder for the state");
-        let all = format!("state_dir = \"{}\"\n{config}", text(&state));
+        Self::start_in(folder, &state, config)
+    }
+
+    /// Starts the gateway with this configuration and what earlier ones left in this folder.
+    pub fn start_on(state: &Path, config: &str) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder for the configuration"), state, config)
+    }
+
+    fn start_in(folder: TempDir, state: &Path, config: &str) -> Self {
+        let file = folder.path().join("nbgate.toml");
+        let all = format!("state_dir = \"{}\"\n{config}", text(state));
         fs::write(&file, all).expect("the configuration can be written");
         let process = Process::start("nbgate run", nbgate().args(["run", "--config", text(&file)]));
         Self { process, _folder: folder }
