@@ -17,6 +17,7 @@ use nbgate::link::clock;
 use nbgate::lwm2m::Value;
 use nbgate::lwm2m::client::HostFacts;
 use nbgate::net::{Datagram, Peer};
+use nbgate::persist;
 use nbgate::seed::Seed;
 
 const SERVER: &str = "192.0.2.1:5683";
@@ -46,7 +47,8 @@ impl Bench {
         );
         let now = clock::now();
         let settings = config::parse(&text, host).unwrap().gateway;
-        let core = Core::new(settings, Seed::new(1), now);
+        let mut core = Core::new(settings, Seed::new(1), now);
+        core.handle(Input::Store(persist::Answer::nothing_kept()), now);
         Self {
             core,
             server: Server::new(Settings::default(), Seed::new(2)),

@@ -1,7 +1,5 @@
 //! Checks `[[mappings]]` against themselves and the registry, and tells everything that is wrong at once.
 
-use std::time::Duration;
-
 use crate::lwm2m::ValueType;
 use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
@@ -9,6 +7,7 @@ use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
 use super::command::{Command, Payload, Target, VALUE, is_of_execute};
 use super::decode::is_feedable;
 use super::downlink::CONFIRM_WITHIN;
+use super::instances::{DEFAULT_PER_MAPPING, MAX_PER_MAPPING};
 use super::mapping::{
     CommandSettings, Fault, Feed, InstanceSettings, Mapping, Mappings, ReplySettings, ResourceSettings,
     Selector, Settings,
@@ -17,6 +16,8 @@ use super::overlap;
 use super::pointer::Pointer;
 use super::reply::{LONGEST_WAIT, Reply, SHORTEST_WAIT};
 use super::topic::{Filter, Template, is_name, is_topic};
+
+const DAY_SECS: u64 = 86_400;
 
 /// Most names that a hint lists.
 const HINTS: usize = 6;
@@ -65,6 +66,7 @@ impl Compiler<'_> {
         // Of a bad topic nobody knows the captures.
         let instance =
             filter.as_ref().and_then(|filter| self.instance(at, settings, filter.as_ref(), object));
+        let (max_instances, forget_after) = self.bounds(at, settings);
         let resources = self.resources(at, settings);
         let Some(object) = object else { return };
         let has_topic = settings.topic.is_some();
@@ -80,6 +82,8 @@ impl Compiler<'_> {
             filter,
             object: object.id,
             instance: instance.selector,
+            max_instances,
+            forget_after,
             feeds,
         });
     }
@@ -158,6 +162,32 @@ impl Compiler<'_> {
                 Some(Instance { selector, target: Target::Captured(names) })
             }
         }
+    }
+
+    /// How many instances there may be, and after how many days one is forgotten.
+    fn bounds(&mut self, at: &str, settings: &Settings) -> (usize, Option<u32>) {
+        let max = settings.max_instances.unwrap_or(DEFAULT_PER_MAPPING);
+        if !(1..=MAX_PER_MAPPING).contains(&max) {
+            let fix = format!("write a number from 1 to {MAX_PER_MAPPING}");
+            self.fault(format!("{at}.max_instances"), format!("{max} is out of bounds"), fix);
+        }
+        let days = settings.forget_after.map(|after| u32::try_from(after.as_secs() / DAY_SECS));
+        if matches!(days, Some(Ok(0))) {
+            let problem = "days are counted, and this is less than one";
+            self.fault(format!("{at}.forget_after"), problem, "write whole days, such as \"30days\"");
+        }
+        let of_captures = matches!(settings.instance, Some(InstanceSettings::Captures(_)));
+        let given = [("max_instances", settings.max_instances.is_some()), ("forget_after", days.is_some())];
+        for (key, _) in given.iter().filter(|(_, given)| *given && !of_captures) {
+            let problem = format!("there is one instance, so {key} says nothing");
+            self.fault(
+                format!("{at}.{key}"),
+                problem,
+                format!("remove {key}, or let captures name the instance"),
+            );
+        }
+        // So long that nobody lives to see it is never.
+        (max, days.and_then(Result::ok))
     }
 
     /// Every resource of the mapping with its place: the one of the short form, or those of the list.
@@ -365,28 +395,18 @@ impl Compiler<'_> {
                 "write {value} for what was written, or the word itself",
             );
         }
-        let within = self.reply_within(&format!("{at}.within"), settings.within.as_deref());
+        let within = settings.within.unwrap_or(CONFIRM_WITHIN);
+        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
+            let problem = "this is too short or too long for a server that waits";
+            self.fault(format!("{at}.within"), problem, "write a time from \"100ms\" to \"60s\"");
+        }
         Some(Reply {
             filter: filter?,
             topic: Template::parse(&settings.topic),
             value: value?,
             success,
-            within: within?,
+            within,
         })
-    }
-
-    fn reply_within(&mut self, key: &str, text: Option<&str>) -> Option<Duration> {
-        let Some(text) = text else { return Some(CONFIRM_WITHIN) };
-        let fix = "write a time from \"100ms\" to \"60s\"";
-        let within = self.sound(key, humantime::parse_duration(text), fix)?;
-        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
-            self.fault(
-                key.to_owned(),
-                format!("{text:?} is too short or too long for a server that waits"),
-                fix,
-            );
-        }
-        Some(within)
     }
 }
 
@@ -566,7 +586,6 @@ mod tests {
             ("stat/{lamp}/RESULT", "lamps/{lamp}/set", "topic"),
             ("/dim", "/~", "value"),
             ("{value}", "{valu}", "success"),
-            ("10s", "ten", "within"),
             ("10s", "10m", "within"),
         ] {
             let (found, _) = fault(&with(&good.replace(from, to)));
@@ -582,6 +601,18 @@ mod tests {
         assert!(faults(&[&format!("{without}\ninstance = 0")]).is_empty());
         assert_eq!(fault(&format!("{without}\ninstance = 65535")).0, "mappings[0].instance");
         assert_eq!(fault(&format!("{without}\ninstance = -1")).0, "mappings[0].instance");
+    }
+
+    #[test]
+    fn bounds_of_instances_are_for_captures_and_in_bounds() {
+        let with = |keys: &str| format!("{TEMPERATURE}\n{keys}");
+        assert!(faults(&[&with("max_instances = 16384\nforget_after = \"30days\"")]).is_empty());
+        for bad in ["max_instances = 0", "max_instances = 16385"] {
+            assert_eq!(fault(&with(bad)).0, "mappings[0].max_instances");
+        }
+        assert_eq!(fault(&with("forget_after = \"23h\"")).0, "mappings[0].forget_after");
+        let one = "topic = \"a\"\nobject = 3303\nresource = 5700\nforget_after = \"2days\"";
+        assert_eq!(fault(one).0, "mappings[0].forget_after");
     }
 
     #[test]

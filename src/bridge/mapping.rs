@@ -1,6 +1,6 @@
 //! `[[mappings]]`: the settings as written, and the rules that they become once [`compile`] found no fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -30,6 +30,11 @@ pub struct Settings {
     /// Object Instance ID, or the captures it is allocated for: `"{room}"`, `"{site}/{room}"`. 0 where the topic
     /// has neither captures nor wildcards.
     pub instance: Option<InstanceSettings>,
+    /// Most instances that the captures may bring about, 1..=16,384, those of earlier runs included; 256 if absent.
+    pub max_instances: Option<usize>,
+    /// An instance without a value for so long is forgotten; whole days count. Never if absent.
+    #[serde(default, deserialize_with = "span")]
+    pub forget_after: Option<Duration>,
     /// What becomes of a message that the broker had stored before we subscribed.
     #[serde(default)]
     pub retained: RetainedSettings,
@@ -174,8 +179,9 @@ pub struct ReplySettings {
     /// What is taken for success; text may contain `{value}` for what was written. Absent: any reply.
     #[serde(default)]
     pub success: Vec<Literal>,
-    /// How long it may take, e.g. `"5s"`, which is also the default.
-    pub within: Option<String>,
+    /// How long it may take; `"5s"` if absent.
+    #[serde(default, deserialize_with = "span")]
+    pub within: Option<Duration>,
 }
 
 /// A word, a number, true or false.
@@ -291,6 +297,10 @@ pub(super) struct Mapping {
     pub retained: RetainedSettings,
     pub object: u16,
     pub instance: Selector,
+    /// Bound on its instances.
+    pub max_instances: usize,
+    /// Days without a value after which an instance is forgotten; `None`: never.
+    pub forget_after: Option<u32>,
     pub feeds: Vec<Feed>,
 }
 
@@ -325,6 +335,11 @@ pub struct Access {
 }
 
 impl Mappings {
+    /// Filters for all topics that commands publish to, each once.
+    pub fn publications(&self) -> BTreeSet<String> {
+        self.commands.iter().map(|command| command.topic.filter()).collect()
+    }
+
     /// The resources that have a command.
     pub fn access(&self) -> impl Iterator<Item = Access> {
         self.commands.iter().map(|command| Access {

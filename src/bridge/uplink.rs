@@ -9,8 +9,9 @@ use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{SampleId, Value};
 
 use super::decode::{MAX_PAYLOAD_OCTETS, convert, plain};
+use super::explain::{Explanation, explain};
 use super::index::Index;
-use super::instances::Instances;
+use super::instances::{InstanceError, Instances};
 use super::mapping::{Feed, Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::{Event, Stats};
@@ -33,15 +34,13 @@ pub struct Uplink {
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
-        let mut index = Index::default();
-        for (mapping, number) in mappings.iter().zip(0..) {
-            mapping.filter.iter().for_each(|filter| index.insert(filter, number));
-        }
+        let index = index(&mappings);
         Self { mappings, index, found: vec![], last_sample: 0, reported: BTreeSet::new() }
     }
 
     /// Other mappings from now on; what they refuse is worth a word again.
     pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.index = index(&mappings);
         self.mappings = mappings;
         self.reported.clear();
     }
@@ -50,6 +49,13 @@ impl Uplink {
     pub fn topic_filters(&self) -> Vec<String> {
         let filters = self.mappings.iter().filter_map(|mapping| mapping.filter.as_ref());
         filters.map(|filter| filter.subscription()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What a topic means to each mapping.
+    pub fn explain(&self, topic: &str, instances: &Instances) -> Vec<Explanation> {
+        let mut found = vec![];
+        self.index.find(topic, &mut found);
+        explain(&self.mappings, &found, instances, topic)
     }
 
     /// Feeds every mapping that the message is for.
@@ -86,9 +92,16 @@ impl Uplink {
             for (feed, value) in values {
                 self.last_sample += 1;
                 let sample = SampleId(self.last_sample);
+                // A mapping that is full is full for every topic: said once, not for each.
+                let mut first = None;
                 let placed = match (value, instance) {
                     (Err(why), _) => Err(why),
-                    (Ok(_), Some(Err(why))) => Err(why.to_string()),
+                    (Ok(_), Some(Err(why))) => {
+                        if let InstanceError::Full { first: of_mapping, .. } = why {
+                            first = Some(of_mapping);
+                        }
+                        Err(why.to_string())
+                    }
                     (Ok(value), Some(Ok(id))) => {
                         Ok((Path::resource_of(mapping.object, id, feed.resource.id), value))
                     }
@@ -101,13 +114,21 @@ impl Uplink {
                     }
                     Err(why) => {
                         stats.refused += 1;
-                        let first = is_first(&mut self.reported, &message.topic);
+                        let first = first.unwrap_or_else(|| is_first(&mut self.reported, &message.topic));
                         Event::Refused { sample, topic: message.topic.clone(), why, first }
                     }
                 });
             }
         }
     }
+}
+
+fn index(mappings: &[Mapping]) -> Index {
+    let mut index = Index::default();
+    for (mapping, number) in mappings.iter().zip(0..) {
+        mapping.filter.iter().for_each(|filter| index.insert(filter, number));
+    }
+    index
 }
 
 /// What the payload has for this mapping: one entry for each value that is there, or a single refusal.

@@ -4,16 +4,19 @@
 mod broker;
 mod coap;
 mod environment;
+mod exposed;
 mod faults;
 mod file;
 pub mod keys;
 mod layers;
 mod lwm2m;
+mod mappings;
 mod modem;
 mod secrets;
 mod servers;
 mod shape;
 mod show;
+mod status;
 mod table;
 mod text;
 mod tree;
@@ -31,7 +34,9 @@ use crate::mqtt;
 pub use faults::{Fault, Faults};
 pub use file::File;
 pub use layers::DROP_IN_FOLDER;
+pub use mappings::{OnlyMappings, load_mappings, parse_mappings};
 pub use show::{Entry, Written, read};
+pub use status::Status;
 pub use table::ROOT;
 pub use tree::{Origin, Position};
 
@@ -53,8 +58,12 @@ pub struct Config {
     pub mqtt: mqtt::Settings,
     /// Where everything that must last lives.
     pub state_dir: PathBuf,
+    /// For whoever looks at the service.
+    pub status: Status,
     /// What was read, in the order of reading.
     pub files: Vec<PathBuf>,
+    /// How many `[[mappings]]` there are.
+    pub mapping_count: usize,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
 }
@@ -93,6 +102,7 @@ fn judge(mut layers: Layers, folders: &Folders, host: Host) -> Result<Config, Fa
     match layers.tree.to_value().deserialize::<File>() {
         Ok(file) => {
             let mut found = vec![];
+            exposed::check(&layers.tree, &mut found);
             let built = build(&file, folders, host, &mut found);
             faults.add_consequent(found, &shape.explained, layers.is_partial);
             match built {
@@ -123,6 +133,7 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     lwm2m::check_held_objects(file, &Model::for_enabler(version), faults);
     let location = lwm2m::location_of(file, faults);
     let uplink = modem::uplink(file, faults);
+    let status = status::status(file, faults);
     let mqtt = broker::broker(file, folders, faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
@@ -149,7 +160,16 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     };
     let port = Port { path: file.modem.port.clone().unwrap_or_default(), baud: file.modem.baud };
     let state_dir = file.state_dir.clone();
-    Some(Config { gateway, port, mqtt: mqtt?, state_dir, files: vec![], warnings: vec![] })
+    Some(Config {
+        gateway,
+        port,
+        mqtt: mqtt?,
+        state_dir,
+        status,
+        files: vec![],
+        mapping_count: file.mappings.len(),
+        warnings: vec![],
+    })
 }
 
 fn fault(faults: &mut Vec<Fault>, key: impl Into<String>, problem: impl Into<String>, fix: &str) {

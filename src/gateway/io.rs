@@ -8,6 +8,7 @@ use crate::clock::UnixTime;
 use crate::lwm2m::Path;
 use crate::lwm2m::client::HostFacts;
 use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
+use crate::persist;
 
 /// Something happened outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// The store's answer.
+    Store(persist::Answer),
     /// Wall time, read now.
     WallClock(UnixTime),
     /// What the machine says of itself now.
@@ -115,6 +118,8 @@ pub enum Output {
     Status(String),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
+    /// Ask the store, which answers by `Store`.
+    Store(persist::Request),
     /// Something an operator, the status or a test wants to know.
     Event(Event),
     /// All is done after `Stop`; the loop may end.

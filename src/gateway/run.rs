@@ -3,10 +3,11 @@
 mod edges;
 mod heart;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
 use crate::at::TraceLine;
@@ -15,6 +16,7 @@ use crate::link::clock;
 use crate::mqtt;
 use crate::seed::Seed;
 use crate::status::notify;
+use crate::store::Store;
 
 use super::core::Core;
 use super::host;
@@ -57,7 +59,8 @@ pub async fn run(
     let (broker_tx, mut broker) = mpsc::channel(INPUT_QUEUE);
     let (orders_tx, orders) = mpsc::channel(ORDER_QUEUE);
     let broker_task = mqtt::spawn(config.mqtt.clone(), seed.child("mqtt"), broker_tx, orders);
-    let mut edges = Edges::new(&config, &inputs_tx, orders_tx.clone());
+    let (store, store_ended) = start_store(&config.state_dir, &inputs_tx)?.unzip();
+    let mut edges = Edges::new(&config, &inputs_tx, orders_tx.clone(), store);
     let mut host_facts = config.gateway.host.facts.clone();
     let mut core = Core::new(config.gateway, seed, clock::now());
     let mut host_due = clock::now();
@@ -89,7 +92,7 @@ pub async fn run(
             .fold(host_due, Instant::min);
         let input = tokio::select! {
             input = inputs.recv() => input.context("every edge has ended")?,
-            event = broker.recv() => {
+            event = broker.recv(), if core.takes_messages() => {
                 let event = event.context("the MQTT task has ended")?;
                 from_broker(event).unwrap_or_else(|| {
                     heart.mqtt_answered();
@@ -124,6 +127,12 @@ pub async fn run(
     if timeout(GOODBYE_LIMIT, broker_task).await.is_err() {
         tracing::warn!("the broker did not take our goodbye");
     }
+    // Its last word is that it has closed the database; one that hangs is left behind.
+    if let Some(ended) = store_ended {
+        if timeout(GOODBYE_LIMIT, ended).await.is_err() {
+            tracing::warn!("the store does not come to an end");
+        }
+    }
     Ok(())
 }
 
@@ -146,6 +155,27 @@ fn answer(core: &Core, question: Question) {
     }
 }
 
+/// Starts the store's thread, if anything is to last; what comes with it is done when the thread has ended.
+fn start_store(
+    folder: &Path,
+    inputs: &mpsc::Sender<Input>,
+) -> anyhow::Result<Option<(Store, oneshot::Receiver<()>)>> {
+    if folder.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let (inputs, (alive, ended)) = (inputs.clone(), oneshot::channel());
+    let answer = move |answer| {
+        // Dropped with the thread: that is what `ended` waits for.
+        let _alive = &alive;
+        if inputs.blocking_send(Input::Store(answer)).is_err() {
+            tracing::debug!("nobody waits for the store any longer");
+        }
+    };
+    let store =
+        Store::start(folder.to_owned(), clock::unix_time, answer).context("no thread for the store")?;
+    Ok(Some((store, ended)))
+}
+
 /// A seed nobody can guess: tokens and Message IDs of unsecured CoAP hang on it.
 fn entropy() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
@@ -164,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_from_before_the_first_turn_is_heard() {
-        let text = "uplink = \"udp\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
+        let text = "uplink = \"udp\"\nstate_dir = \"\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
                     [[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n";
         let config = config::parse(text, Host::default()).unwrap();
         let (stop, asked) = watch::channel(false);

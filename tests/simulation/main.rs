@@ -11,7 +11,7 @@ use nbgate::config;
 use nbgate::gateway::settings::{Host, Settings};
 use nbgate::lab::sensors::MAPPINGS_TOML;
 use nbgate::lab::world::{Options, Report, SERVER, Site, World};
-use nbgate::lab::{broker, cell, modem};
+use nbgate::lab::{broker, cell, modem, store};
 use nbgate::link::clock;
 
 /// Seeds that every scenario runs with, unless `SIM_SEED` names one.
@@ -37,6 +37,7 @@ fn options(seed: u64) -> Options {
         modem: modem::Options::default(),
         servers: vec![Site::default()],
         broker: broker::Settings::default(),
+        store: store::Settings::default(),
         broker_away: None,
         bays: None,
         gateway: config::parse(&text, Host::default()).unwrap().gateway,

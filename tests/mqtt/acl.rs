@@ -1,0 +1,80 @@
+//! The access list that `nbgate check` prints, in a broker that enforces it.
+
+use nbgate::bridge::Bridge;
+use nbgate::config;
+use nbgate::gateway::settings::Host;
+use nbgate::mqtt::{Event, advice};
+
+use crate::peers::{Client, Mosquitto, free_port};
+
+const MAPPINGS: &str = r#"
+[[lwm2m.servers]]
+uri = "coap://127.0.0.1:9"
+
+[[mappings]]
+topic = "sensors/{room}/t"
+object = 3303
+resource = 5700
+instance = "{room}"
+
+[[mappings]]
+topic = "lamps/{lamp}/dim"
+object = 3416
+resource = 1
+instance = "{lamp}"
+command = { topic = "lamps/{lamp}/set" }
+"#;
+
+#[tokio::test]
+async fn the_printed_access_list_lets_through_what_the_mappings_need_and_nothing_else() {
+    let port = free_port();
+    let text = format!(
+        "uplink = \"udp\"\n[lwm2m]\nendpoint = \"gw\"\n[mqtt]\nurl = \"mqtt://gateway:x@127.0.0.1:{port}\"\n{MAPPINGS}"
+    );
+    let config = config::parse(&text, Host::default()).unwrap();
+    let reads = Bridge::new(config.gateway.mappings.clone()).topic_filters();
+    let writes = config.gateway.mappings.publications();
+    let list = advice::access_list(
+        &config.mqtt,
+        reads.iter().map(String::as_str),
+        writes.iter().map(String::as_str),
+    );
+    let files = tempfile::tempdir().unwrap();
+    let acl = files.path().join("acl");
+    // Others may do everything: the test's own publisher and watcher have no name.
+    std::fs::write(&acl, format!("topic readwrite #\n{list}\n")).unwrap();
+    let lines = format!(
+        "allow_anonymous true\nacl_file {}\n{}\n",
+        acl.display(),
+        advice::queue_settings(&config.mqtt)
+    );
+    let Some(broker) = Mosquitto::start_with(port, &lines.replace("persistence true", ""), files).await
+    else {
+        return;
+    };
+
+    let mut watcher = Client::subscribed(port, "watcher", &["#"]).await;
+    watcher.settle(&broker, "settle").await;
+    let mut client = Client::with(config.mqtt.clone());
+    let filters = reads.iter().cloned().chain(["secret/#".to_owned()]).collect();
+    client.order(nbgate::mqtt::Order::Subscribe(filters)).await;
+    client.connected().await;
+    client.settle(&broker, "sensors/kitchen/t").await;
+    broker.publish(&["-t", "secret/a", "-m", "not for us"]);
+    broker.publish(&["-t", "lamps/l1/dim", "-m", "last"]);
+    let (message, _) = client.message().await;
+    assert_eq!(message.topic, "lamps/l1/dim", "what is not granted does not come");
+
+    assert_eq!(watcher.message_on("nbgate/status").await.payload, br#"{"state":"online"}"#);
+    for (id, topic) in ["secret/b", "lamps/l1/set"].into_iter().enumerate() {
+        client.publish(id as u64, topic, "x").await;
+        while !matches!(client.event().await, Event::Published(_)) {}
+    }
+    loop {
+        let (message, _) = watcher.message().await;
+        assert_ne!(message.topic, "secret/b", "what is not granted does not leave");
+        if message.topic == "lamps/l1/set" {
+            break;
+        }
+    }
+}
