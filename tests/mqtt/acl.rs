@@ -3,7 +3,7 @@
 use nbgate::bridge::Bridge;
 use nbgate::config;
 use nbgate::gateway::settings::Host;
-use nbgate::mqtt::{Event, advice};
+use nbgate::mqtt::{Event, Order, Settings, advice};
 
 use crate::peers::{Client, Mosquitto, free_port};
 
@@ -57,7 +57,7 @@ async fn the_printed_access_list_lets_through_what_the_mappings_need_and_nothing
     watcher.settle(&broker, "settle").await;
     let mut client = Client::with(config.mqtt.clone());
     let filters = reads.iter().cloned().chain(["secret/#".to_owned()]).collect();
-    client.order(nbgate::mqtt::Order::Subscribe(filters)).await;
+    client.order(Order::Subscribe(filters)).await;
     client.connected().await;
     client.settle(&broker, "sensors/kitchen/t").await;
     broker.publish(&["-t", "secret/a", "-m", "not for us"]);
@@ -66,15 +66,37 @@ async fn the_printed_access_list_lets_through_what_the_mappings_need_and_nothing
     assert_eq!(message.topic, "lamps/l1/dim", "what is not granted does not come");
 
     assert_eq!(watcher.message_on("nbgate/status").await.payload, br#"{"state":"online"}"#);
-    for (id, topic) in ["secret/b", "lamps/l1/set"].into_iter().enumerate() {
-        client.publish(id as u64, topic, "x").await;
-        while !matches!(client.event().await, Event::Published(_)) {}
-    }
+    client.publish(1, "lamps/l1/set", "x").await;
+    while !matches!(client.event().await, Event::Published(_)) {}
+    // mosquitto 2.0.11 closes the connection over this one; later ones confirm and drop it.
+    client.publish(2, "secret/b", "x").await;
+    while !matches!(client.event().await, Event::Published(_) | Event::PublishFailed(..)) {}
+    broker.publish(&["-t", "end", "-m", "x"]);
+    let mut topics = vec![];
     loop {
         let (message, _) = watcher.message().await;
-        assert_ne!(message.topic, "secret/b", "what is not granted does not leave");
-        if message.topic == "lamps/l1/set" {
+        topics.push(message.topic);
+        if topics.last().is_some_and(|topic| topic == "end") {
             break;
         }
     }
+    let came = |topic: &str| topics.iter().any(|came| came == topic);
+    assert!(came("lamps/l1/set") && !came("secret/b"), "what is not granted does not leave: {topics:?}");
+}
+
+#[tokio::test]
+async fn a_status_topic_that_the_broker_does_not_allow_does_not_keep_us_from_staying_connected() {
+    let files = tempfile::tempdir().unwrap();
+    let acl = files.path().join("acl");
+    std::fs::write(&acl, "topic readwrite in/#\n").unwrap();
+    let lines = format!("allow_anonymous true\nacl_file {}\n", acl.display());
+    let port = free_port();
+    let Some(broker) = Mosquitto::start_with(port, &lines, files).await else { return };
+    let settings = Settings::new(&format!("mqtt://127.0.0.1:{port}"), "muted", None).unwrap();
+    let mut client = Client::with(settings.with_status_topic("nbgate/status").unwrap());
+    client.order(Order::Subscribe(vec!["in/#".to_owned()])).await;
+    client.settle(&broker, "in/a").await;
+    // Whatever the broker did to the first connections, this one stands.
+    client.order(Order::Status("changed".to_owned())).await;
+    client.settle(&broker, "in/b").await;
 }
