@@ -64,6 +64,11 @@ impl Mosquitto {
         Some(Self { process, port, _files: files })
     }
 
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Publishes with another program than ours.
     fn publish(&self, arguments: &[&str]) {
         let port = self.port.to_string();
@@ -321,6 +326,71 @@ async fn messages_that_came_while_away_are_delivered_after_the_return() {
     let mut client = Client::start(broker.port, "away");
     assert_eq!(client.connected().await, (1, true));
     assert_eq!(client.message_on("in/a").await.payload, b"while away");
+}
+
+#[tokio::test]
+async fn filters_that_are_no_longer_wanted_are_unsubscribed_and_the_others_stay() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let mut client = Client::subscribed(broker.port, "other", &["old/#", "both/#"]).await;
+    client.settle(&broker, "old/x").await;
+    client.order(Order::Subscribe(["both/#", "new/#"].map(str::to_owned).to_vec())).await;
+    client.settle(&broker, "new/x").await;
+    expect_only(&mut client, &broker, "old/a").await;
+}
+
+#[tokio::test]
+async fn filters_that_were_given_up_while_away_are_unsubscribed_from_the_session_that_was_kept() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let cable = Cable::to(broker.port).await;
+    let mut client = Client::subscribed(cable.port, "kept", &["old/#", "both/#"]).await;
+    client.settle(&broker, "old/x").await;
+    cable.cut();
+    while !matches!(client.event().await, Event::Lost { .. }) {}
+    client.order(Order::Subscribe(["both/#", "new/#"].map(str::to_owned).to_vec())).await;
+    assert!(client.connected().await.1, "the session was kept");
+    client.settle(&broker, "new/x").await;
+    expect_only(&mut client, &broker, "old/a").await;
+}
+
+/// Of a message on `gone` and one on `both/b` after it, only the latter comes.
+async fn expect_only(client: &mut Client, broker: &Mosquitto, gone: &str) {
+    broker.publish(&["-t", gone, "-m", "nobody wants it"]);
+    broker.publish(&["-t", "both/b", "-m", "last"]);
+    loop {
+        let (message, handle) = client.message().await;
+        client.order(Order::Acknowledge(handle)).await;
+        assert_ne!(message.topic, gone);
+        if message.topic == "both/b" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_publish_that_is_withdrawn_while_the_broker_takes_none_never_leaves() {
+    let Some(broker) = Mosquitto::start().await else { return };
+    let mut client = Client::subscribed(broker.port, "regret", &["out/#"]).await;
+    client.settle(&broker, "out/settle").await;
+    broker.signal("STOP");
+    // As many as may be in flight, and one more that has to wait.
+    for id in 0..17 {
+        client.publish(id, "out/many", id.to_string()).await;
+    }
+    client.order(Order::Withdraw(PublishId(16))).await;
+    client.publish(17, "out/last", "x").await;
+    broker.signal("CONT");
+    let mut confirmed = vec![];
+    while confirmed.last() != Some(&17) {
+        match client.event().await {
+            Event::Published(id) => confirmed.push(id.0),
+            Event::Message(message, handle) => {
+                assert_ne!(message.payload, b"16");
+                client.order(Order::Acknowledge(handle)).await;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!confirmed.contains(&16), "{confirmed:?}");
 }
 
 #[tokio::test]

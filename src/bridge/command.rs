@@ -2,6 +2,13 @@
 //!
 //! In a payload that is JSON, what replaces a placeholder is written so that it stays JSON: text is escaped, and
 //! quoted unless the template has the quotes already. Any other payload takes it as it is.
+//!
+//! | placeholder | what it stands for |
+//! |---|---|
+//! | `{value}` | what was written; of an Execute its arguments as sent |
+//! | `{args}` | of an Execute its arguments as sent, e.g. `0='30',1` |
+//! | `{arg0}` … `{arg9}` | of an Execute the value of that argument, empty if it has none or is not there |
+//! | `{name}` | a capture that the instance stands for |
 
 use crate::lwm2m::downlink::Operation;
 use crate::lwm2m::model::Operations;
@@ -10,11 +17,16 @@ use crate::lwm2m::value::Content;
 use super::instances::Key;
 use super::message::Message;
 use super::pointer::Scalar;
+use super::reply::{Awaited, Reply};
 use super::rules::Rules;
 use super::topic::{Piece, Template, is_topic};
 
 /// The placeholder for what was written, or for the arguments of an Execute.
 pub const VALUE: &str = "value";
+/// The placeholder for the arguments of an Execute as they were sent.
+const ARGUMENTS: &str = "args";
+/// With a digit behind it: the placeholder for the value of one argument of an Execute.
+const ARGUMENT: &str = "arg";
 
 /// One resource's way back to the broker.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +45,17 @@ pub struct Command {
     pub topic: Template,
     /// What to publish.
     pub payload: Payload,
+    /// Who carries it out answers; without, the broker's confirmation is all there is.
+    pub reply: Option<Reply>,
+}
+
+/// What goes out for one operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Errand {
+    /// To publish.
+    pub message: Message,
+    /// What shows that it is done; `None`: that the broker has it.
+    pub reply: Option<Awaited>,
 }
 
 /// The instances that a command is for.
@@ -61,11 +84,11 @@ enum Filling {
 }
 
 impl Command {
-    /// The message for this operation on the instance that stands for `key`.
+    /// What goes out for this operation on the instance that stands for `key`.
     ///
     /// # Errors
     /// It cannot be put into a message, with the reason.
-    pub fn message(&self, operation: &Operation, key: &[String]) -> Result<Message, String> {
+    pub fn errand(&self, operation: &Operation, key: &[String]) -> Result<Errand, String> {
         let value = match operation {
             Operation::Execute { arguments, .. } => Filling::Text(arguments.clone()),
             Operation::Write { content: Content::Single(value), .. } => filling(&self.rules.scalar(value)?),
@@ -86,9 +109,15 @@ impl Command {
         }
         let payload = self.payload.fill(|name| match name {
             VALUE => value.clone(),
-            name => Filling::Text(capture(name).unwrap_or_default()),
+            name => Filling::Text(argument(operation, name).or_else(|| capture(name)).unwrap_or_default()),
         });
-        Ok(Message { topic, payload: payload.into_bytes(), retain: false })
+        let reply = self.reply.as_ref().map(|reply| Awaited {
+            topic: reply.topic.fill(|name| capture(name).unwrap_or_default()),
+            value: reply.value.clone(),
+            success: reply.success.iter().map(|word| word.fill(|_| value.text().to_owned())).collect(),
+            within: reply.within,
+        });
+        Ok(Errand { message: Message { topic, payload: payload.into_bytes(), retain: false }, reply })
     }
 
     /// Both would answer for the same instance.
@@ -107,6 +136,13 @@ impl Command {
             Target::Fixed(fixed) => (*fixed == id).then(Key::new),
             Target::Captured(names) => allocated.filter(|key| key.len() == names.len()).cloned(),
         }
+    }
+}
+
+impl Filling {
+    fn text(&self) -> &str {
+        let (Self::Literal(text) | Self::Text(text)) = self;
+        text
     }
 }
 
@@ -143,6 +179,45 @@ impl Payload {
         }
         filled
     }
+}
+
+/// The placeholder stands for something of an Execute.
+pub fn is_of_execute(name: &str) -> bool {
+    name == ARGUMENTS || argument_digit(name).is_some()
+}
+
+/// `n` of `argn`.
+fn argument_digit(name: &str) -> Option<char> {
+    let mut digits = name.strip_prefix(ARGUMENT)?.chars();
+    digits.next().filter(|digit| digit.is_ascii_digit() && digits.next().is_none())
+}
+
+/// What a placeholder stands for in the arguments of an Execute.
+fn argument(operation: &Operation, name: &str) -> Option<String> {
+    let Operation::Execute { arguments, .. } = operation else { return None };
+    if name == ARGUMENTS {
+        return Some(arguments.clone());
+    }
+    let digit = argument_digit(name)?;
+    Some(argument_value(arguments, digit).unwrap_or_default().to_owned())
+}
+
+/// The value of one of the arguments, e.g. `10.3` for `2` in `0,2='10.3'`; of several the first (EX-02).
+fn argument_value(arguments: &str, digit: char) -> Option<&str> {
+    let mut rest = arguments;
+    while let Some(number) = rest.chars().next() {
+        let after = rest.strip_prefix(number)?;
+        // Commas may stand inside the quotes, quotes may not.
+        let (value, behind) = match after.strip_prefix("='") {
+            Some(quoted) => quoted.split_once('\'')?,
+            None => ("", after),
+        };
+        if number == digit {
+            return Some(value);
+        }
+        rest = behind.strip_prefix(',')?;
+    }
+    None
 }
 
 /// A value as it stands in a message.
@@ -197,12 +272,13 @@ mod tests {
             rules: Rules::default(),
             topic: Template::parse(topic),
             payload: Payload::parse(payload),
+            reply: None,
         }
     }
 
     fn published(payload: &str, value: Value) -> String {
         let write = Operation::Write { path: Path::resource_of(3416, 0, 1), content: Content::Single(value) };
-        let message = command("t/{lamp}", payload).message(&write, &["21".to_owned()]).unwrap();
+        let message = command("t/{lamp}", payload).errand(&write, &["21".to_owned()]).unwrap().message;
         String::from_utf8(message.payload).unwrap()
     }
 
@@ -212,8 +288,10 @@ mod tests {
             path: Path::resource_of(3416, 4, 1),
             content: Content::Single(Value::Integer(30)),
         };
-        let message =
-            command("lamps/{lamp}/set", r#"{"dim": {value}}"#).message(&write, &["21".to_owned()]).unwrap();
+        let message = command("lamps/{lamp}/set", r#"{"dim": {value}}"#)
+            .errand(&write, &["21".to_owned()])
+            .unwrap()
+            .message;
         assert_eq!(message.topic, "lamps/21/set");
         assert_eq!(message.payload, br#"{"dim": 30}"#);
         assert!(!message.retain);
@@ -241,7 +319,7 @@ mod tests {
             path: Path::resource_of(3311, 0, 5850),
             content: Content::Single(Value::Boolean(true)),
         };
-        assert_eq!(command.message(&write, &[]).unwrap().payload, b"false");
+        assert_eq!(command.errand(&write, &[]).unwrap().message.payload, b"false");
     }
 
     #[test]
@@ -254,7 +332,7 @@ mod tests {
             command.rules = rules;
             let write =
                 Operation::Write { path: Path::resource_of(3416, 0, 1), content: Content::Single(value) };
-            command.message(&write, &[]).map(|message| String::from_utf8(message.payload).unwrap())
+            command.errand(&write, &[]).map(|errand| String::from_utf8(errand.message.payload).unwrap())
         };
         assert_eq!(down("scale = 0.5", Value::Integer(30)).unwrap(), r#"{"a":60}"#);
         assert_eq!(down("scale = 0.4\noffset = 1", Value::Integer(30)).unwrap(), r#"{"a":72.5}"#);
@@ -272,19 +350,60 @@ mod tests {
         let execute =
             Operation::Execute { path: Path::resource_of(3416, 0, 16), arguments: "0='7'".to_owned() };
         let message =
-            command("t/{lamp}", r#"{"reset":{value}}"#).message(&execute, &["21".to_owned()]).unwrap();
+            command("t/{lamp}", r#"{"reset":{value}}"#).errand(&execute, &["21".to_owned()]).unwrap().message;
         assert_eq!(message.payload, br#"{"reset":"0='7'"}"#);
+    }
+
+    #[test]
+    fn each_argument_of_an_execute_has_a_placeholder() {
+        let filled = |payload: &str, arguments: &str| {
+            let path = Path::resource_of(3416, 0, 16);
+            let execute = Operation::Execute { path, arguments: arguments.to_owned() };
+            let message = command("t", payload).errand(&execute, &[]).unwrap().message;
+            String::from_utf8(message.payload).unwrap()
+        };
+        assert_eq!(filled("{args}|{arg0}|{arg2}", "0='a,b',1,2='10.3'"), "0='a,b',1,2='10.3'|a,b|10.3");
+        assert_eq!(filled("<{arg1}{arg9}>", "0='x',1"), "<>");
+        assert_eq!(filled("{arg0}", "0='first',0='second'"), "first");
+        assert_eq!(filled("{arg0}", ""), "");
+        assert_eq!(filled(r#"{"a":{arg0},"b":"{arg1}"}"#, "0='7'"), r#"{"a":"7","b":""}"#);
+    }
+
+    #[test]
+    fn a_reply_is_awaited_where_the_instance_answers_and_may_repeat_what_was_written() {
+        let mut command = command("t", "{value}");
+        command.reply = Some(Reply {
+            filter: crate::bridge::topic::Filter::parse("stat/{lamp}").unwrap(),
+            topic: Template::parse("stat/{lamp}"),
+            value: None,
+            success: vec![Template::parse("ok"), Template::parse("is {value}")],
+            within: super::super::reply::LONGEST_WAIT,
+        });
+        let write = Operation::Write {
+            path: Path::resource_of(3416, 0, 1),
+            content: Content::Single(Value::Integer(30)),
+        };
+        let reply = command.errand(&write, &["21".to_owned()]).unwrap().reply.unwrap();
+        assert_eq!(
+            (reply.topic.as_str(), reply.success),
+            ("stat/21", vec!["ok".to_owned(), "is 30".to_owned()])
+        );
     }
 
     #[test]
     fn several_values_and_octets_have_no_message() {
         let path = Path::resource_of(3416, 0, 13);
         for content in [Content::Multiple(vec![]), Content::Single(Value::Opaque(vec![1]))] {
-            assert!(command("t", "{value}").message(&Operation::Write { path, content }, &[]).is_err());
+            assert!(command("t", "{value}").errand(&Operation::Write { path, content }, &[]).is_err());
         }
     }
 
     proptest! {
+        #[test]
+        fn no_arguments_panic(arguments in "[0-9=',a]{0,20}", digit in prop::char::range('0', '9')) {
+            let _ = argument_value(&arguments, digit);
+        }
+
         #[test]
         fn no_text_breaks_out_of_json(text in any::<String>(), inside in any::<bool>()) {
             let template = if inside { r#"{"a":"{value}"}"# } else { r#"{"a":{value}}"# };

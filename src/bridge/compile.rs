@@ -2,16 +2,21 @@
 
 mod values;
 
+use std::time::Duration;
+
 use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
 
-use super::command::{Command, Payload, Target, VALUE};
+use super::command::{Command, Payload, Target, VALUE, is_of_execute};
+use super::downlink::CONFIRM_WITHIN;
 use super::mapping::{
-    CommandSettings, Fault, Feed, InstanceSettings, Mapping, Mappings, ResourceSettings, Selector, Settings,
+    CommandSettings, Fault, Feed, InstanceSettings, Mapping, Mappings, ReplySettings, ResourceSettings,
+    Selector, Settings,
 };
 use super::overlap;
 use super::pick::Picker;
 use super::pointer::Pointer;
+use super::reply::{LONGEST_WAIT, Reply, SHORTEST_WAIT};
 use super::rules::{Rules, is_feedable};
 use super::topic::{Filter, Template, is_name, is_topic};
 use values::Place;
@@ -74,6 +79,7 @@ impl Compiler<'_> {
         let filter = filter.filter(|_| !feeds.is_empty());
         self.compiled.mappings.push(Mapping {
             number,
+            retained: settings.retained,
             filter,
             object: object.id,
             instance: instance.selector,
@@ -294,14 +300,23 @@ impl Compiler<'_> {
                 format!("add {{{name}}} to instance, or write it out"),
             );
         }
-        for name in payload.placeholders().filter(|name| *name != VALUE).filter(stray) {
-            let problem = format!("{{{name}}} is neither {{value}} nor among what instance stands for");
-            self.fault(
-                format!("{at}.payload"),
-                problem,
-                format!("write {{value}}, or add {{{name}}} to instance"),
-            );
+        let is_filled = |name: &&str| *name == VALUE || (operations.is_executable() && is_of_execute(name));
+        for name in payload.placeholders().filter(|name| !is_filled(name)).filter(stray) {
+            let (problem, fix) = if is_of_execute(name) {
+                (
+                    format!("{{{name}}} is for what is executed, and this is written"),
+                    "write {value}".to_owned(),
+                )
+            } else {
+                let problem = format!("{{{name}}} is neither {{value}} nor among what instance stands for");
+                (problem, format!("write {{value}}, or add {{{name}}} to instance"))
+            };
+            self.fault(format!("{at}.payload"), problem, fix);
         }
+        let reply = command
+            .reply
+            .as_ref()
+            .and_then(|reply| self.reply(&format!("{at}.reply"), reply, known, &command.topic));
         let command = Command {
             object: object.id,
             resource: resource.id,
@@ -310,6 +325,7 @@ impl Compiler<'_> {
             rules: rules.clone(),
             topic,
             payload,
+            reply,
         };
         if self.compiled.commands.iter().any(|other| other.clashes_with(&command)) {
             let problem =
@@ -317,6 +333,66 @@ impl Compiler<'_> {
             self.fault(at, problem, "keep one of the two commands");
         }
         self.compiled.commands.push(command);
+    }
+
+    /// Checks a reply; `known` is what the instance stands for, `command` where the command goes.
+    fn reply(
+        &mut self,
+        at: &str,
+        settings: &ReplySettings,
+        known: &[String],
+        command: &str,
+    ) -> Option<Reply> {
+        let key = format!("{at}.topic");
+        let fix = "write the topic that the answer comes on, such as \"stat/lamp/RESULT\"";
+        let filter = self.sound(&key, Filter::parse(&settings.topic), fix);
+        if let Some(filter) = &filter {
+            if settings.topic.contains(['+', '#']) {
+                self.fault(key.clone(), "a reply comes from one topic, so it takes no wildcard", fix);
+            }
+            if settings.topic == command {
+                self.fault(key.clone(), "this is where the command goes: it would answer itself", fix);
+            }
+            for name in filter.captures().filter(|name| !known.iter().any(|known| known == name)) {
+                let problem = format!("{{{name}}} is not among what instance stands for");
+                self.fault(key.clone(), problem, format!("add {{{name}}} to instance, or write it out"));
+            }
+        }
+        let value = settings.value.as_deref().map(Pointer::parse).transpose();
+        let value = self.sound(&format!("{at}.value"), value, "write a JSON pointer such as \"/POWER\"");
+        let success: Vec<_> =
+            settings.success.iter().map(|word| Template::parse(&word.to_string())).collect();
+        let stray = success.iter().flat_map(Template::placeholders).find(|name| *name != VALUE);
+        if let Some(name) = stray {
+            let problem = format!("{{{name}}} stands for nothing here");
+            self.fault(
+                format!("{at}.success"),
+                problem,
+                "write {value} for what was written, or the word itself",
+            );
+        }
+        let within = self.reply_within(&format!("{at}.within"), settings.within.as_deref());
+        Some(Reply {
+            filter: filter?,
+            topic: Template::parse(&settings.topic),
+            value: value?,
+            success,
+            within: within?,
+        })
+    }
+
+    fn reply_within(&mut self, key: &str, text: Option<&str>) -> Option<Duration> {
+        let Some(text) = text else { return Some(CONFIRM_WITHIN) };
+        let fix = "write a time from \"100ms\" to \"60s\"";
+        let within = self.sound(key, humantime::parse_duration(text), fix)?;
+        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
+            self.fault(
+                key.to_owned(),
+                format!("{text:?} is too short or too long for a server that waits"),
+                fix,
+            );
+        }
+        Some(within)
     }
 }
 
@@ -468,6 +544,40 @@ mod tests {
         let other_site = LAMP.replace("lamps/{lamp}", "{site}/{lamp}");
         assert_eq!(fault(&other_site).0, "mappings[0].command.topic");
         assert!(faults(&[&other_site.replace("= \"{lamp}\"", "= \"{site}/{lamp}\"")]).is_empty());
+    }
+
+    #[test]
+    fn placeholders_for_arguments_are_for_what_is_executed() {
+        let reset = r#"object = 3416
+            resource = 16
+            instance = "{lamp}"
+            command = { topic = "lamps/{lamp}/reset", payload = '{"all": "{args}", "first": {arg0}}' }"#;
+        assert!(faults(&[reset]).is_empty());
+        assert_eq!(fault(&reset.replace("arg0", "arg10")).0, "mappings[0].command.payload");
+        let written = fault(&LAMP.replace("{value}", "{arg0}"));
+        assert!(written.1.contains("for what is executed"), "{}", written.1);
+    }
+
+    #[test]
+    fn every_part_of_a_reply_is_checked() {
+        let with = |reply: &str| {
+            LAMP.replace(" }'\n", "").replace("{value}}' }", &format!("{{value}}}}', reply = {reply} }}"))
+        };
+        let good = r#"{ topic = "stat/{lamp}/RESULT", value = "/dim", success = ["{value}", 30, true], within = "10s" }"#;
+        assert_eq!(faults(&[&with(good)]), []);
+        for (from, to, key) in [
+            ("{lamp}/RESULT", "{lump}/RESULT", "topic"),
+            ("{lamp}/RESULT", "+/RESULT", "topic"),
+            ("{lamp}/RESULT", "lamp-{lamp}", "topic"),
+            ("stat/{lamp}/RESULT", "lamps/{lamp}/set", "topic"),
+            ("/dim", "/~", "value"),
+            ("{value}", "{valu}", "success"),
+            ("10s", "ten", "within"),
+            ("10s", "10m", "within"),
+        ] {
+            let (found, _) = fault(&with(&good.replace(from, to)));
+            assert_eq!(found, format!("mappings[0].command.reply.{key}"), "{to}");
+        }
     }
 
     #[test]

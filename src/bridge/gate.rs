@@ -79,6 +79,20 @@ impl Gates {
         (ended, Verdict::Out(value))
     }
 
+    /// Forgets all other paths; gives the samples that were held there.
+    pub fn keep(&mut self, mut is_kept: impl FnMut(Path) -> bool) -> Vec<SampleId> {
+        let mut ended = vec![];
+        self.by_path.retain(|path, gate| {
+            let is_kept = is_kept(*path);
+            if let Some((sample, _, until)) = gate.held.take_if(|_| !is_kept) {
+                self.due.remove(&(until, *path));
+                ended.push(sample);
+            }
+            is_kept
+        });
+        ended
+    }
+
     /// The next value whose interval is over.
     pub fn poll_released(&mut self, now: Instant) -> Option<(Path, SampleId, Value)> {
         loop {
@@ -203,6 +217,17 @@ mod tests {
         assert_eq!(bench.tell(&Pace::default(), 0, 1.0), out(1.0));
         assert_eq!(bench.tell(&Pace::default(), 0, 1.0), out(1.0));
         assert!(bench.gates.by_path.is_empty());
+    }
+
+    #[test]
+    fn what_is_forgotten_gives_up_what_it_held() {
+        let mut bench = Bench::new();
+        bench.tell(&PACE, 0, 20.0);
+        bench.tell(&PACE, 2, 22.0);
+        assert!(bench.gates.keep(|_| true).is_empty());
+        assert_eq!(bench.gates.keep(|path| path != PATH), [SampleId(2)]);
+        assert_eq!((bench.released(100), bench.gates.poll_timeout()), (None, None));
+        assert_eq!(bench.tell(&PACE, 3, 20.0), out(20.0));
     }
 
     #[test]

@@ -61,9 +61,23 @@ pub enum InstanceError {
 }
 
 impl Instances {
-    /// `id` of `object` stands for no capture.
+    /// `id` of `object` stands for no capture; what it stood for gets another one.
     pub fn reserve(&mut self, object: u16, id: u16) {
-        self.by_object.entry(object).or_default().fixed.insert(id);
+        let object = self.by_object.entry(object).or_default();
+        object.fixed.insert(id);
+        if let Some(key) = object.by_id.remove(&id) {
+            object.by_name.remove(&Name::new(&key.iter().map(String::as_str).collect::<Vec<_>>()));
+        }
+    }
+
+    /// The mappings are others: nothing is reserved, and their bounds count anew what they feed. What an instance
+    /// stands for stays.
+    pub fn forget_mappings(&mut self) {
+        self.by_mapping.clear();
+        for object in self.by_object.values_mut() {
+            object.fixed.clear();
+            object.free_from = 0;
+        }
     }
 
     /// The instance of `object` for these captures, allocated if need be, on behalf of the mapping with this index.

@@ -32,6 +32,9 @@ pub struct Settings {
     /// Object Instance ID, or the captures it is allocated for: `"{room}"`, `"{site}/{room}"`. 0 where the topic
     /// has neither captures nor wildcards.
     pub instance: Option<InstanceSettings>,
+    /// What becomes of a message that the broker had stored before we subscribed.
+    #[serde(default)]
+    pub retained: RetainedSettings,
     /// Exchange true and false, both ways.
     #[serde(default)]
     pub invert: bool,
@@ -104,6 +107,17 @@ pub enum InstanceSettings {
     Captures(String),
 }
 
+/// `retained` as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetainedSettings {
+    /// It is a message like any other: its value is the latest there is.
+    #[default]
+    Take,
+    /// It is passed over, since nobody knows how old it is.
+    Ignore,
+}
+
 /// `words` as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -138,14 +152,57 @@ pub enum NullSettings {
 }
 
 /// `command` as written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSettings {
     /// Where to publish; may contain captures that `instance` names.
     pub topic: String,
-    /// What to publish: text with `{value}` and captures. The value alone if absent.
+    /// What to publish: text with `{value}`, captures, and for an Execute `{args}` and `{arg0}` to `{arg9}`. The value
+    /// alone if absent.
     #[serde(default = "value_alone")]
     pub payload: String,
+    /// What shows that the command was carried out; if absent, that the broker has it.
+    pub reply: Option<ReplySettings>,
+}
+
+/// `reply` as written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplySettings {
+    /// Where it comes from; may contain captures that `instance` names.
+    pub topic: String,
+    /// Where in the payload the word for success stands; absent: the payload is the word.
+    pub value: Option<String>,
+    /// What is taken for success; text may contain `{value}` for what was written. Absent: any reply.
+    #[serde(default)]
+    pub success: Vec<Literal>,
+    /// How long it may take, e.g. `"5s"`, which is also the default.
+    pub within: Option<String>,
+}
+
+/// A word, a number, true or false.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Literal {
+    /// `true` or `false`
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+}
+
+impl std::fmt::Display for Literal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(f),
+            Self::Integer(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 fn value_alone() -> String {
@@ -218,7 +275,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Mappings without a fault.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mappings {
     /// In the order of the configuration.
     pub(super) mappings: Vec<Mapping>,
@@ -229,12 +286,13 @@ pub struct Mappings {
 }
 
 /// One mapping's way up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mapping {
     /// Its place in the configuration, counted from 0.
     pub number: usize,
     /// Which messages; `None` if there is nothing to feed.
     pub filter: Option<Filter>,
+    pub retained: RetainedSettings,
     pub object: u16,
     pub instance: Selector,
     pub feeds: Vec<Feed>,
@@ -243,7 +301,7 @@ pub(super) struct Mapping {
 }
 
 /// One resource that a mapping feeds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Feed {
     pub resource: &'static ResourceDef,
     /// Where the value stands; `None`: the payload is the value.

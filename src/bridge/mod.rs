@@ -16,12 +16,14 @@ mod overlap;
 mod pick;
 mod pointer;
 mod quantity;
+mod reply;
 mod rules;
+mod scope;
 mod topic;
 mod units;
 mod uplink;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use crate::clock::Deadline;
@@ -37,16 +39,18 @@ pub use message::{Message, PublishId};
 use downlink::Downlink;
 use instances::Instances;
 use mapping::Selector;
+use scope::Scope;
 use uplink::Uplink;
 
-/// The bridge. Its owner drains [`Bridge::poll_publish`] and [`Bridge::poll_event`] after every call that changes it,
-/// so that neither queue holds more than one message or transaction brings about.
+/// The bridge. Its owner drains [`Bridge::poll_publish`], [`Bridge::poll_withdrawal`] and [`Bridge::poll_event`] after
+/// every call that changes it, so that no queue holds more than one message or transaction brings about.
 #[derive(Debug)]
 pub struct Bridge {
     uplink: Uplink,
     downlink: Downlink,
     instances: Instances,
     access: Vec<Access>,
+    scope: Scope,
     events: VecDeque<Event>,
     stats: Stats,
 }
@@ -81,6 +85,11 @@ pub enum Event {
     },
     /// A newer sample of the same resource came while this one was held.
     Superseded {
+        /// Its name in the books.
+        sample: SampleId,
+    },
+    /// A sample that was held is dropped: its mapping is gone.
+    Withdrawn {
         /// Its name in the books.
         sample: SampleId,
     },
@@ -127,6 +136,8 @@ pub struct Stats {
     pub messages: u64,
     /// Messages that no mapping is for.
     pub unmatched: u64,
+    /// Retained messages that a mapping ignores, counted once for each such mapping.
+    pub ignored: u64,
     /// Samples accepted, those that were held for a while among them.
     pub accepted: u64,
     /// Values that are null, NaN or nothing, and so no samples.
@@ -149,13 +160,10 @@ impl Bridge {
     /// A bridge by these mappings, not connected yet.
     pub fn new(mappings: Mappings) -> Self {
         let mut instances = Instances::default();
-        for mapping in &mappings.mappings {
-            if let Selector::Fixed(id) = mapping.instance {
-                instances.reserve(mapping.object, id);
-            }
-        }
+        reserve(&mut instances, &mappings);
         Self {
             access: mappings.access().collect(),
+            scope: Scope::of(&mappings),
             uplink: Uplink::new(mappings.mappings),
             downlink: Downlink::new(mappings.commands),
             instances,
@@ -164,9 +172,30 @@ impl Bridge {
         }
     }
 
-    /// What to subscribe to.
+    /// Other mappings from now on: ask for [`Bridge::topic_filters`], [`Bridge::access`] and [`Bridge::has`] anew.
+    ///
+    /// Instances keep what they stand for. A transaction that waits for a command which is no longer there ends.
+    pub fn reload(&mut self, mappings: Mappings) {
+        self.instances.forget_mappings();
+        reserve(&mut self.instances, &mappings);
+        self.access = mappings.access().collect();
+        self.scope = Scope::of(&mappings);
+        self.uplink.reload(mappings.mappings);
+        self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
+        self.downlink.reload(mappings.commands, &self.instances);
+        self.collect_outcomes();
+    }
+
+    /// The mappings stand for this instance, or resource.
+    pub fn has(&self, path: Path) -> bool {
+        self.scope.has(path, &self.instances)
+    }
+
+    /// What to subscribe to, each filter once.
     pub fn topic_filters(&self) -> Vec<String> {
-        self.uplink.topic_filters()
+        let filters: BTreeSet<_> =
+            self.uplink.topic_filters().into_iter().chain(self.downlink.topic_filters()).collect();
+        filters.into_iter().collect()
     }
 
     /// The resources that a server may write or execute.
@@ -181,7 +210,13 @@ impl Bridge {
 
     /// A message came from the broker.
     pub fn handle_message(&mut self, message: Message, now: Instant) {
+        let unmatched = self.stats.unmatched;
         self.uplink.handle_message(&message, now, &mut self.instances, &mut self.stats, &mut self.events);
+        if self.stats.unmatched != unmatched && self.downlink.listens_to(&message.topic) {
+            self.stats.unmatched = unmatched;
+        }
+        self.downlink.handle_message(&message);
+        self.collect_outcomes();
     }
 
     /// The broker came or went.
@@ -216,12 +251,17 @@ impl Bridge {
         Some(publish)
     }
 
+    /// The next message that was given out and shall not leave any more, if that can still be helped.
+    pub fn poll_withdrawal(&mut self) -> Option<PublishId> {
+        self.downlink.poll_withdrawal()
+    }
+
     /// The next thing to tell.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When the broker has been silent for too long, or a value has waited long enough.
+    /// When the broker has been silent, or a reply has been awaited, or a value has waited, for long enough.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         Deadline::sooner(self.downlink.poll_timeout(), self.uplink.poll_timeout())
     }
@@ -239,6 +279,14 @@ impl Bridge {
                 Outcome::Failed { .. } => self.stats.failed += 1,
             }
             self.events.push_back(Event::DownlinkDone { id, outcome });
+        }
+    }
+}
+
+fn reserve(instances: &mut Instances, mappings: &Mappings) {
+    for mapping in &mappings.mappings {
+        if let Selector::Fixed(id) = mapping.instance {
+            instances.reserve(mapping.object, id);
         }
     }
 }
@@ -297,10 +345,12 @@ mod tests {
         instance = 0
     "#;
 
+    fn settings(toml: &str) -> Vec<mapping::Settings> {
+        figment::Figment::from(Toml::string(toml)).extract_inner("mappings").unwrap()
+    }
+
     fn bridge() -> Bridge {
-        let settings: Vec<mapping::Settings> =
-            figment::Figment::from(Toml::string(MAPPINGS)).extract_inner("mappings").unwrap();
-        let mut bridge = Bridge::new(compile(&settings, &Model::builtin()).unwrap());
+        let mut bridge = Bridge::new(compile(&settings(MAPPINGS), &Model::builtin()).unwrap());
         bridge.handle_broker(Broker::Connected, t0());
         bridge
     }
@@ -408,6 +458,20 @@ mod tests {
         assert_eq!(told(&mut bridge, "lamps/7/order", r#"{"dim":10}"#), ["3 /3416/1/1 Integer(10)"]);
         assert!(told(&mut bridge, "lamps/7/noise", "x").is_empty());
         assert_eq!(bridge.stats().unmatched, 1);
+    }
+
+    #[test]
+    fn what_the_broker_had_stored_is_taken_unless_the_mapping_ignores_it() {
+        let ignoring = MAPPINGS.replace("value = \"/t\"", "value = \"/t\"\nretained = \"ignore\"");
+        let mut bridge = Bridge::new(compile(&settings(&ignoring), &Model::builtin()).unwrap());
+        let mut told = |topic: &str, payload: &str, retain: bool| {
+            bridge.handle_message(Message { retain, ..message(topic, payload) }, t0());
+            std::iter::from_fn(|| bridge.poll_event()).count()
+        };
+        assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, true), 0);
+        assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, false), 1);
+        assert_eq!(told("yard/temp", "7", true), 1);
+        assert_eq!((bridge.stats().ignored, bridge.stats().unmatched), (1, 0));
     }
 
     #[test]

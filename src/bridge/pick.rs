@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use super::pointer::{Pointer, Scalar, Step};
 
 /// What several pointers look for, as one tree.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Picker {
     root: Node,
     /// One for each pointer, in their order; then one for each field that decides about an element.
@@ -19,7 +19,7 @@ pub struct Picker {
 }
 
 /// A place in the document that a pointer goes through or ends at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Node {
     /// Slots for what stands here.
     here: Vec<usize>,
@@ -30,7 +30,7 @@ struct Node {
 }
 
 /// An element of an array by one of its members.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Find {
     field: String,
     value: String,

@@ -103,7 +103,6 @@ impl Pointer {
     ///
     /// # Errors
     /// The document is not JSON, in words.
-    #[allow(dead_code, reason = "for the replies to commands")]
     pub fn find<'d>(&self, document: &'d [u8]) -> Result<Option<Scalar<'d>>, String> {
         Ok(Picker::new([self]).pick(document)?.pop().flatten())
     }

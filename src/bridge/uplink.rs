@@ -13,7 +13,7 @@ use super::decode::readings;
 use super::gate::{Gates, Verdict};
 use super::index::Index;
 use super::instances::Instances;
-use super::mapping::{Mapping, Selector};
+use super::mapping::{Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::{Event, Stats};
 
@@ -36,18 +36,27 @@ pub struct Uplink {
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
-        let mut index = Index::default();
-        for (mapping, number) in mappings.iter().zip(0..) {
-            mapping.filter.iter().for_each(|filter| index.insert(filter, number));
-        }
         Self {
+            index: index_of(&mappings),
             mappings,
-            index,
             found: vec![],
             gates: Gates::default(),
             last_sample: 0,
             reported: BTreeSet::new(),
         }
+    }
+
+    /// Other mappings from now on; what they refuse is worth a word again.
+    pub fn reload(&mut self, mappings: Vec<Mapping>) {
+        self.index = index_of(&mappings);
+        self.mappings = mappings;
+        self.reported.clear();
+    }
+
+    /// Of other paths no value is held or remembered any more.
+    pub fn keep(&mut self, is_kept: impl FnMut(Path) -> bool, events: &mut VecDeque<Event>) {
+        let gone = self.gates.keep(is_kept);
+        events.extend(gone.into_iter().map(|sample| Event::Withdrawn { sample }));
     }
 
     /// What to subscribe to, each filter once.
@@ -73,6 +82,10 @@ impl Uplink {
         for number in &self.found {
             let index = *number as usize;
             let Some(mapping) = self.mappings.get(index) else { continue };
+            if message.retain && mapping.retained == RetainedSettings::Ignore {
+                stats.ignored += 1;
+                continue;
+            }
             let readings = readings(mapping, &message.payload);
             let instance = match &mapping.instance {
                 // Only a good value is worth an instance.
@@ -132,6 +145,14 @@ impl Uplink {
     }
 }
 
+fn index_of(mappings: &[Mapping]) -> Index {
+    let mut index = Index::default();
+    for (mapping, number) in mappings.iter().zip(0..) {
+        mapping.filter.iter().for_each(|filter| index.insert(filter, number));
+    }
+    index
+}
+
 /// What to tell of a good value, given what its gate says.
 fn told(path: Path, sample: SampleId, verdict: Verdict, stats: &mut Stats) -> Event {
     match verdict {
@@ -166,7 +187,7 @@ mod tests {
 
     use figment::providers::{Format, Toml};
 
-    use crate::bridge::{Bridge, Event, Message, compile, mapping};
+    use crate::bridge::{Bridge, Event, Mappings, Message, compile, mapping};
     use crate::lwm2m::model::Model;
     use std::time::Instant;
 
@@ -175,9 +196,13 @@ mod tests {
         Instant::now()
     }
 
-    fn bridge(toml: &str) -> Bridge {
+    fn mappings(toml: &str) -> Mappings {
         let settings: mapping::Settings = figment::Figment::from(Toml::string(toml)).extract().unwrap();
-        Bridge::new(compile(&[settings], &Model::builtin()).unwrap())
+        compile(&[settings], &Model::builtin()).unwrap()
+    }
+
+    fn bridge(toml: &str) -> Bridge {
+        Bridge::new(mappings(toml))
     }
 
     fn told(bridge: &mut Bridge) -> Vec<String> {
@@ -187,6 +212,7 @@ mod tests {
             Event::Released { path, value, sample } => format!("{} released {path} {value:?}", sample.0),
             Event::Superseded { sample } => format!("{} superseded", sample.0),
             Event::Dropped { sample, .. } => format!("{} dropped", sample.0),
+            Event::Withdrawn { sample } => format!("{} withdrawn", sample.0),
             other => format!("{other:?}"),
         };
         std::iter::from_fn(|| bridge.poll_event()).map(line).collect()
@@ -225,5 +251,24 @@ mod tests {
         assert!(tell(&mut bridge, r#"{"t":null}"#, t0()).is_empty());
         assert_eq!((bridge.stats().skipped, bridge.stats().refused), (1, 0));
         assert_eq!(tell(&mut bridge, r#"{"t":"7 °C"}"#, t0()), ["1 /3303/0/5700 Float(7.0)"]);
+    }
+
+    #[test]
+    fn other_mappings_hear_other_topics_and_what_was_held_for_the_old_ones_is_given_up() {
+        let rules = "resource = 5700\ndeadband = 0.5\nmin_interval = \"10s\"";
+        let mut bridge = bridge(&format!("topic = \"t/a\"\nobject = 3303\n{rules}"));
+        let start = t0();
+        assert_eq!(tell(&mut bridge, "20", start), ["1 /3303/0/5700 Float(20.0)"]);
+        assert_eq!(tell(&mut bridge, "22", start), ["2 held"]);
+        bridge.reload(mappings(&format!("topic = \"t/+\"\ninstance = 0\nobject = 3303\n{rules}")));
+        assert!(told(&mut bridge).is_empty());
+        bridge.reload(mappings(&format!(
+            "topic = \"t/{{id}}\"\nobject = 3315\ninstance = \"{{id}}\"\n{rules}"
+        )));
+        assert_eq!(told(&mut bridge), ["2 withdrawn"]);
+        assert_eq!(bridge.poll_timeout(), None);
+        assert_eq!(tell(&mut bridge, "99000", start), ["3 /3315/0/5700 Float(99000.0)"]);
+        bridge.reload(mappings("topic = \"u\"\nobject = 3315\nresource = 5700"));
+        assert!(tell(&mut bridge, "99000", start).is_empty());
     }
 }

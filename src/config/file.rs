@@ -1,4 +1,4 @@
-//! The keys of the configuration file, with their defaults. Shape only; `config::build` judges the values.
+//! The configuration in types. The table of keys has their kinds and defaults; `config::build` judges the values.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::bridge::mapping;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct File {
     /// How datagrams leave.
     pub uplink: Uplink,
@@ -33,6 +33,7 @@ pub struct File {
     /// Between both.
     pub bridge: Bridge,
     /// From topics to resources and back.
+    #[serde(default)]
     pub mappings: Vec<mapping::Settings>,
 }
 
@@ -48,7 +49,7 @@ pub enum Uplink {
 
 /// `[modem]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Modem {
     /// Device file of the AT port.
     pub port: Option<String>,
@@ -62,7 +63,7 @@ pub struct Modem {
 
 /// `[lwm2m]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Lwm2m {
     /// Endpoint name with placeholders.
     pub endpoint: String,
@@ -70,10 +71,10 @@ pub struct Lwm2m {
     pub version: Version,
     /// A Register names the version.
     pub lwm2m_parameter: bool,
-    /// Longest wait before the first Register after the start; by profile if absent.
-    pub start_jitter: Option<Span>,
-    /// How long the carrier remembers our UDP mapping, `"0s"` for ever; by profile if absent.
-    pub nat_idle: Option<Span>,
+    /// Longest wait before the first Register after the start.
+    pub start_jitter: Span,
+    /// How long the carrier remembers our UDP mapping, `"0s"` for ever.
+    pub nat_idle: Span,
     /// Objects whose instances servers create, write and delete.
     pub held_objects: Vec<u16>,
     /// What becomes of the registrations at the end.
@@ -81,6 +82,7 @@ pub struct Lwm2m {
     /// Transmission parameters.
     pub coap: Coap,
     /// The servers.
+    #[serde(default)]
     pub servers: Vec<Server>,
 }
 
@@ -107,7 +109,7 @@ pub enum OnStop {
 
 /// `[lwm2m.coap]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Coap {
     /// The set of parameters that the others override.
     pub profile: Profile,
@@ -138,13 +140,10 @@ pub struct Server {
     /// `coap://host:port`
     pub uri: String,
     /// 1..=65534
-    #[serde(default = "one")]
     pub short_server_id: u16,
     /// Registration lifetime.
-    #[serde(default = "day")]
     pub lifetime: Span,
-    /// Binding mode.
-    #[serde(default = "udp_binding")]
+    /// Binding mode; the table of keys lets only UDP pass.
     pub binding: String,
     /// Object Instance ID in object 1; counted from 0 by default.
     pub instance: Option<u16>,
@@ -166,7 +165,7 @@ pub struct Location {
 
 /// `[mqtt]`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Mqtt {
     /// `mqtt://host:port`
     pub url: String,
@@ -193,8 +192,8 @@ pub struct Mqtt {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     /// From which level on; `--log` wins.
     pub level: Level,
@@ -203,7 +202,7 @@ pub struct Log {
 }
 
 /// `log.level`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Nothing.
@@ -213,7 +212,6 @@ pub enum Level {
     /// Worth a look.
     Warn,
     /// What a technician wants to follow.
-    #[default]
     Info,
     /// For the search of a fault.
     Debug,
@@ -222,30 +220,29 @@ pub enum Level {
 }
 
 /// `log.format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One line of text an event; under journald without time stamps and with priorities.
-    #[default]
     Text,
     /// One JSON object an event.
     Json,
 }
 
 /// `[metrics]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Metrics {
     /// Loopback address and port where Prometheus may ask; nowhere if absent.
     pub listen: Option<SocketAddr>,
 }
 
 /// `[bridge]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bridge {
-    /// How long new instances gather before one Update announces them; by profile if absent.
-    pub announce_after: Option<Span>,
+    /// How long new instances gather before one Update announces them.
+    pub announce_after: Span,
 }
 
 /// A duration written like `"30s"`, `"2m"`, `"1d"`.
@@ -258,87 +255,5 @@ impl<'de> Deserialize<'de> for Span {
         humantime::parse_duration(&text).map(Self).map_err(|error| {
             serde::de::Error::custom(format!("{text:?} is no duration like \"30s\": {error}"))
         })
-    }
-}
-
-fn one() -> u16 {
-    1
-}
-
-fn day() -> Span {
-    Span(Duration::from_secs(86_400))
-}
-
-fn udp_binding() -> String {
-    "U".into()
-}
-
-impl Default for File {
-    fn default() -> Self {
-        Self {
-            uplink: Uplink::Modem,
-            state_dir: "/var/lib/nbgate".into(),
-            runtime_dir: "/run/nbgate".into(),
-            log: Log::default(),
-            metrics: Metrics::default(),
-            modem: Modem::default(),
-            lwm2m: Lwm2m::default(),
-            location: None,
-            mqtt: Mqtt::default(),
-            bridge: Bridge::default(),
-            mappings: Vec::new(),
-        }
-    }
-}
-
-impl Default for Modem {
-    fn default() -> Self {
-        Self { port: None, baud: 115_200, dialect: "auto".into(), apn: None }
-    }
-}
-
-impl Default for Lwm2m {
-    fn default() -> Self {
-        Self {
-            endpoint: "urn:imei:{imei}".into(),
-            version: Version::V1_1,
-            lwm2m_parameter: true,
-            start_jitter: None,
-            nat_idle: None,
-            held_objects: Vec::new(),
-            on_stop: OnStop::Deregister,
-            coap: Coap::default(),
-            servers: Vec::new(),
-        }
-    }
-}
-
-impl Default for Coap {
-    fn default() -> Self {
-        Self {
-            profile: Profile::Nbiot,
-            ack_timeout: None,
-            ack_random_factor: None,
-            max_retransmit: None,
-            nstart: None,
-        }
-    }
-}
-
-impl Default for Mqtt {
-    fn default() -> Self {
-        Self {
-            url: "mqtt://127.0.0.1:1883".into(),
-            client_id: "nbgate".into(),
-            ca_file: None,
-            client_cert_file: None,
-            client_key_file: None,
-            user: None,
-            user_file: None,
-            password_file: None,
-            persistent_session: true,
-            keep_alive: Span(Duration::from_secs(30)),
-            status_topic: "nbgate/status".into(),
-        }
     }
 }

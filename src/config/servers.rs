@@ -24,29 +24,9 @@ pub(super) fn servers(file: &File, faults: &mut Vec<Fault>) -> Vec<Server> {
                 continue;
             }
         };
-        if given.binding != "U" {
-            fault(faults, key("binding"), format!("{:?} is not supported", given.binding), "use \"U\"");
-        }
-        if given.short_server_id == 0 || given.short_server_id == u16::MAX {
-            fault(faults, key("short_server_id"), "is out of range", "use 1 to 65534");
-        }
-        let seconds = given.lifetime.0.as_secs();
-        if !(10..=u64::from(u32::MAX)).contains(&seconds) {
-            fault(
-                faults,
-                key("lifetime"),
-                format!("{seconds} s is out of range"),
-                "use 10s or more, e.g. \"1d\"",
-            );
-        }
         let counted = u16::try_from(index).unwrap_or(u16::MAX);
         let instance = given.instance.unwrap_or(counted);
         let security_instance = given.security_instance.unwrap_or(counted.saturating_add(1));
-        for (name, id) in [("instance", instance), ("security_instance", security_instance)] {
-            if id == u16::MAX {
-                fault(faults, key(name), "is no Object Instance ID", "use 0 to 65534");
-            }
-        }
         for earlier in &found {
             if earlier.short_server_id == given.short_server_id {
                 fault(faults, key("short_server_id"), "is used twice", "give each server its own");

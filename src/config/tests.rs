@@ -81,7 +81,9 @@ fn is_setting(text: &str) -> bool {
 #[test]
 fn an_unknown_key_is_refused_by_name() {
     let found = problems(&format!("uplinc = \"udp\"\n{SERVER}"));
-    assert!(found[0].contains("uplinc"), "{found:?}");
+    // Without a port of its own this one would have another fault, were it not for the first.
+    assert_eq!(found[0], "modem.port: is missing: with uplink = \"modem\" there must be a serial port");
+    assert_eq!(found[1], "uplinc: there is no key \"uplinc\" outside of all tables");
 }
 
 #[test]
@@ -99,21 +101,18 @@ fn all_faults_of_the_values_are_told_at_once() {
 fn a_value_of_another_kind_is_told_in_words_of_the_file() {
     let of = |lwm2m: &str, rest: &str| problems(&without_modem(lwm2m, rest)).join("; ");
     assert_eq!(of("version = 1.0", ""), "lwm2m.version: 1.0 is not text in quotes");
-    assert_eq!(of("version = \"2\"", ""), "lwm2m.version: \"2\" is not known here; there are 1.0, 1.1");
-    assert_eq!(of("nat_idle = 5", ""), "lwm2m.nat_idle: 5 is not text in quotes");
+    assert_eq!(of("version = \"2\"", ""), "lwm2m.version: \"2\" is not known here");
+    assert_eq!(of("nat_idle = 5", ""), "lwm2m.nat_idle: 5 is not a duration in quotes");
     assert_eq!(of("held_objects = 16", ""), "lwm2m.held_objects: 16 is not a list in [ ]");
     let found = of("held_objects = [99999]", "");
-    assert_eq!(found, "lwm2m.held_objects.0: 99999 is not a whole number from 0 to 65535 (without quotes)");
+    assert_eq!(found, "lwm2m.held_objects[0]: 99999 is out of range");
     let found = of("lwm2m_parameter = \"no\"", "");
     assert_eq!(found, "lwm2m.lwm2m_parameter: \"no\" is not true or false (without quotes)");
     let found = of("", "[location]\nlatitude = \"x\"\nlongitude = 1");
     assert_eq!(found, "location.latitude: \"x\" is not a number (without quotes)");
-    assert_eq!(of("", "[location]\nlatitude = 1"), "location: the key longitude is missing");
+    assert_eq!(of("", "[location]\nlatitude = 1"), "location.longitude: is missing");
     let found = of("nat_idel = \"2m\"", "");
-    assert!(
-        found.starts_with("lwm2m.nat_idel: there is no key nat_idel here; there are endpoint, "),
-        "{found}"
-    );
+    assert_eq!(found, "lwm2m.nat_idel: there is no key \"nat_idel\" in lwm2m");
 }
 
 #[test]
@@ -125,7 +124,7 @@ fn two_placeholders_without_a_source_are_one_fault() {
 #[test]
 fn times_that_nobody_means_are_refused() {
     let found = problems(&without_modem("start_jitter = \"99d\"\nnat_idle = \"1ms\"", ""));
-    let expected = ["lwm2m.start_jitter: is longer than an hour", "lwm2m.nat_idle: is not from 1s to 30days"];
+    let expected = ["lwm2m.start_jitter: \"99d\" is out of range", "lwm2m.nat_idle: \"1ms\" is out of range"];
     assert_eq!(found, expected);
 }
 
@@ -174,20 +173,10 @@ fn the_reserved_identifier_is_no_instance() {
     assert_eq!(
         found,
         [
-            "lwm2m.servers[0].instance: is no Object Instance ID",
-            "lwm2m.servers[0].security_instance: is no Object Instance ID"
+            "lwm2m.servers[0].instance: 65535 is out of range",
+            "lwm2m.servers[0].security_instance: 65535 is out of range"
         ]
     );
-}
-
-#[test]
-fn systemds_state_directory_is_the_first_of_its_list_and_an_empty_one_is_none() {
-    let of = |text: &str| state_directory(Some(text.into()));
-    assert_eq!(of("/var/lib/nbgate:/var/lib/more"), Some("/var/lib/nbgate".into()));
-    assert_eq!(of(""), None);
-    assert_eq!(state_directory(None), None);
-    let text = format!("state_dir = \"/data\"\nuplink = \"udp\"\nlwm2m.endpoint = \"a\"\n{SERVER}");
-    assert_eq!(parse(&text, Host::default()).unwrap().state_dir, Path::new("/data"));
 }
 
 /// A configuration without a modem, with these lines in `[lwm2m]` and these after the server.

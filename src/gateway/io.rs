@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::bridge::Mappings;
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::UnixTime;
 use crate::lwm2m::Path;
@@ -77,6 +78,8 @@ pub enum Input {
     WallClock(UnixTime),
     /// What the machine says of itself now.
     Host(Box<HostFacts>),
+    /// Other mappings from now on.
+    Reload(Box<Mappings>),
     /// An operator or the system wants us to end.
     Stop,
     /// Nothing happened, but a deadline passed.
@@ -106,6 +109,8 @@ pub enum Output {
     Subscribe(Vec<String>),
     /// Publish with QoS 1; answered by `Published` or `PublishFailed`.
     Publish(PublishId, Message),
+    /// Do not publish this any more if it has not left yet; answered by nothing, or as if it had not been asked.
+    Withdraw(PublishId),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
     /// Something an operator, the status or a test wants to know.

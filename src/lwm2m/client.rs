@@ -21,7 +21,7 @@ use super::books::{self, Books};
 use super::downlink::{Operation, Outcome, TransactionId};
 use super::held::Held;
 use super::lost::Lost;
-use super::management::{Access, AccessTable, View};
+use super::management::{AccessTable, View};
 use super::model::Model;
 use super::objects::errors::Errors;
 use super::objects::statistics::Statistics;
@@ -166,9 +166,9 @@ impl Client {
 
     // What comes from the bridge, the link and the host.
 
-    /// What servers may do with a mapped resource, in every instance.
-    pub fn set_access(&mut self, object: u16, resource: u16, access: Access) {
-        self.access.insert((object, resource), access);
+    /// What servers may do with mapped resources from now on, in every instance: this and nothing else.
+    pub fn replace_access(&mut self, access: AccessTable) {
+        self.access = access;
     }
 
     /// Our name at the servers, once it is known (it may hang on the modem's IMEI). Nothing registers without one;
@@ -237,7 +237,10 @@ impl Client {
                 self.apply(written.collect());
                 Response::new(Code::CHANGED)
             }
-            Outcome::Unavailable { retry_after } => unavailable(retry_after),
+            Outcome::Unavailable { retry_after, why } => {
+                warn!(why, "a server's order was not carried out, and may be given again");
+                unavailable(retry_after)
+            }
             Outcome::Failed { why } => {
                 warn!(why, "a server's order was not carried out");
                 Response::new(Code::INTERNAL_SERVER_ERROR)

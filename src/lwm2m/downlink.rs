@@ -46,6 +46,8 @@ pub enum Outcome {
     Unavailable {
         /// When to try again.
         retry_after: Duration,
+        /// The reason, for the log.
+        why: String,
     },
     /// Not done, or only in part: 5.00; the tree stays.
     Failed {

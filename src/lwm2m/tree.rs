@@ -142,6 +142,11 @@ impl Tree {
         below.map(|(at, stored)| Entry { path: *at, content: stored.content.clone() }).collect()
     }
 
+    /// The resources at and below a path (root, object, instance or resource) in order.
+    pub fn paths(&self, path: Path) -> impl Iterator<Item = Path> + '_ {
+        self.resources.range(path..).map(|(at, _)| *at).take_while(move |at| path.covers(*at))
+    }
+
     /// The object instances at and below a path (root, object or instance) in order.
     pub fn instances(&self, path: Path) -> impl Iterator<Item = Path> + '_ {
         self.instances.range(path..).copied().take_while(move |at| path.covers(*at))

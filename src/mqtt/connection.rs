@@ -36,6 +36,8 @@ pub struct Connection {
     waiting: VecDeque<(PublishId, Message)>,
     /// Packet identifiers to acknowledge, oldest first.
     acks: VecDeque<u16>,
+    /// Filters to unsubscribe from; as many as the settings had.
+    leaving: VecDeque<String>,
 }
 
 /// What matters of what rumqttc tells.
@@ -94,6 +96,7 @@ impl Connection {
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
             acks: VecDeque::new(),
+            leaving: VecDeque::new(),
         }
     }
 
@@ -110,6 +113,11 @@ impl Connection {
     pub fn subscribe(&self, filters: &[String]) -> Result<(), String> {
         let filter = |filter: &String| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce);
         self.client.try_subscribe_many(filters.iter().map(filter)).map_err(|error| error.to_string())
+    }
+
+    /// Unsubscribes from all of these, one after the other.
+    pub fn unsubscribe(&mut self, filters: impl IntoIterator<Item = String>) {
+        self.leaving.extend(filters);
     }
 
     /// Publishes when there is room.
@@ -131,6 +139,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Forgets a publish that has not been handed to rumqttc.
+    pub fn withdraw(&mut self, id: PublishId) {
+        self.waiting.retain(|(waiting, _)| *waiting != id);
+    }
+
     /// Acknowledges a message of this connection; a handle of another one is void.
     pub fn acknowledge(&mut self, handle: AckHandle) {
         if handle.session == self.session && handle.packet_id != 0 {
@@ -147,6 +160,14 @@ impl Connection {
                 return;
             }
             self.acks.pop_front();
+        }
+        // Not beside a publish: each takes a packet identifier, and the window of publishes counts on few of them.
+        while self.ledger.is_empty() {
+            let Some(filter) = self.leaving.front() else { break };
+            if self.client.try_unsubscribe(filter).is_err() {
+                return;
+            }
+            self.leaving.pop_front();
         }
         while self.ledger.has_room() {
             let Some((id, message)) = self.waiting.pop_front() else { return };

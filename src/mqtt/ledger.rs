@@ -39,6 +39,11 @@ impl Ledger {
         self.entries.len() < WINDOW
     }
 
+    /// No publish is unconfirmed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// rumqttc accepted this publish.
     pub fn accepted(&mut self, publish: PublishId) {
         self.entries.push_back(Entry { publish, state: State::Accepted });

@@ -63,6 +63,8 @@ pub enum Order {
     Subscribe(Vec<String>),
     /// Publish with QoS 1.
     Publish(PublishId, Message),
+    /// Do not publish this any more: nothing is told of it unless it has left already.
+    Withdraw(PublishId),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
     /// Give a sign of life.

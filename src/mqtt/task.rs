@@ -20,6 +20,8 @@ const MAX_EVENTS: usize = 64;
 const LASTING: Duration = Duration::from_secs(30);
 /// After a filter was granted: its retained messages come within this.
 const SETTLE: Duration = Duration::from_secs(1);
+/// Most filters to unsubscribe from that are remembered.
+const MAX_OBSOLETE: usize = 16_384;
 /// Longest wait for the broker to take our DISCONNECT.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -34,6 +36,9 @@ pub struct Task {
     filters: Vec<String>,
     /// Filters that brought a message too large to take: left out until restart.
     shunned: BTreeSet<String>,
+    /// Filters of before, which a session that the broker kept may still have. At most [`MAX_OBSOLETE`]; messages by
+    /// further ones go on to come, and are for nobody.
+    obsolete: BTreeSet<String>,
     session: u64,
     backoff: Backoff,
     /// A message too large to take came, and we do not know by which filter.
@@ -74,6 +79,7 @@ impl Task {
             outbox: VecDeque::new(),
             filters: vec![],
             shunned: BTreeSet::new(),
+            obsolete: BTreeSet::new(),
             session: 0,
             backoff: Backoff::new(seed),
             careful: false,
@@ -125,6 +131,7 @@ impl Task {
                     Notice::Connected { present } => {
                         info!(broker = self.settings.address(), session_present = present, "connected to the broker");
                         self.outbox.push_back(Event::Connected { session: self.session, present });
+                        connection.unsubscribe(self.obsolete.iter().cloned());
                         subscribing = self.subscribe(&connection);
                         lasting = timer(LASTING);
                     }
@@ -143,6 +150,7 @@ impl Task {
                 () = fires(&mut lasting) => {
                     self.backoff.succeeded();
                     self.careful = false;
+                    self.obsolete.clear();
                 }
             }
         };
@@ -169,7 +177,8 @@ impl Task {
         match order {
             Order::Subscribe(filters) if filters == self.filters => {}
             Order::Subscribe(filters) => {
-                self.filters = filters;
+                let obsolete = self.replace_filters(filters);
+                connection.unsubscribe(obsolete);
                 *subscribing = self.subscribe(connection);
             }
             Order::Publish(id, message) => {
@@ -177,19 +186,33 @@ impl Task {
                     self.outbox.push_back(Event::PublishFailed(id, why));
                 }
             }
+            Order::Withdraw(id) => connection.withdraw(id),
             Order::Acknowledge(handle) => connection.acknowledge(handle),
             Order::Beat => self.outbox.push_back(Event::Beat),
         }
     }
 
+    /// Takes other filters; gives those that are no longer among them.
+    fn replace_filters(&mut self, filters: Vec<String>) -> Vec<String> {
+        for filter in &filters {
+            self.obsolete.remove(filter);
+        }
+        let staying: BTreeSet<&String> = filters.iter().collect();
+        let gone: Vec<_> = self.filters.iter().filter(|filter| !staying.contains(filter)).cloned().collect();
+        let room = MAX_OBSOLETE.saturating_sub(self.obsolete.len());
+        self.obsolete.extend(gone.iter().take(room).cloned());
+        self.filters = filters;
+        gone
+    }
+
     fn order_while_away(&mut self, order: Order) {
         match order {
-            Order::Subscribe(filters) => self.filters = filters,
+            Order::Subscribe(filters) => drop(self.replace_filters(filters)),
             Order::Publish(id, _) => {
                 self.outbox.push_back(Event::PublishFailed(id, "not connected to the broker".to_owned()));
             }
-            // Its connection is gone: the broker delivers the message again.
-            Order::Acknowledge(_) => {}
+            // Its connection is gone: nothing waits to be published, and the broker delivers the message again.
+            Order::Withdraw(_) | Order::Acknowledge(_) => {}
             Order::Beat => self.outbox.push_back(Event::Beat),
         }
     }

@@ -16,7 +16,7 @@ pub struct Books {
     pub superseded: u64,
     /// Not taken, with a reason.
     pub refused: u64,
-    /// Not taken by a stated policy: within a dead-band.
+    /// Given up by a stated policy: within a dead-band, or held back while its mapping went.
     pub dropped: u64,
     /// Entries that did not fit: a sample ended twice, or ended without having come in. Must stay 0.
     pub misfits: u64,
@@ -34,7 +34,7 @@ pub struct Totals {
     pub superseded: u64,
     /// Not taken, with a reason.
     pub refused: u64,
-    /// Not taken by a stated policy: within a dead-band.
+    /// Given up by a stated policy: within a dead-band, or held back while its mapping went.
     pub dropped: u64,
     /// Still to be reported.
     pub pending: u64,
@@ -61,6 +61,13 @@ impl Books {
     pub fn drop_one(&mut self) {
         self.received += 1;
         self.dropped += 1;
+    }
+
+    /// A pending sample was dropped by a stated policy.
+    pub fn discard(&mut self, sample: SampleId) {
+        if self.take(sample).is_some() {
+            self.dropped += 1;
+        }
     }
 
     /// A pending sample was refused.
@@ -122,8 +129,10 @@ mod tests {
         books.drop_one();
         books.receive(SampleId(3), Path::ROOT);
         books.reject(SampleId(3));
+        books.receive(SampleId(4), Path::ROOT);
+        books.discard(SampleId(4));
         assert!(books.balance());
-        assert_eq!((books.received, books.refused, books.pending()), (6, 2, 1));
+        assert_eq!((books.received, books.refused, books.dropped, books.pending()), (7, 2, 2, 1));
     }
 
     #[test]

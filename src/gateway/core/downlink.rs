@@ -121,8 +121,7 @@ impl Core {
     pub(super) fn finish_downlink(&mut self, id: TransactionId, outcome: Outcome) {
         let words = match &outcome {
             Outcome::Confirmed => "published and confirmed".to_owned(),
-            Outcome::Unavailable { .. } => "the broker is away or silent".to_owned(),
-            Outcome::Failed { why } => why.clone(),
+            Outcome::Unavailable { why, .. } | Outcome::Failed { why } => why.clone(),
         };
         self.lwm2m.handle_downlink(id, outcome);
         self.tell(Event::Downlink { outcome: words });

@@ -9,6 +9,7 @@ mod downlink;
 mod link;
 mod looking;
 mod names;
+mod reload;
 mod uplink;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -20,7 +21,6 @@ use crate::bridge::Bridge;
 use crate::clock::Deadline;
 use crate::coap::Endpoint;
 use crate::lwm2m::client::{self, Client};
-use crate::lwm2m::management::Access;
 use crate::lwm2m::model::Model;
 use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
@@ -88,13 +88,7 @@ impl Core {
         };
         let bridge = Bridge::new(settings.mappings.clone());
         let mut lwm2m = Client::new(client, Arc::new(Model::for_enabler(settings.version)), seed);
-        for access in bridge.access() {
-            lwm2m.set_access(
-                access.object,
-                access.resource,
-                Access { writable: access.writable, executable: access.executable },
-            );
-        }
+        lwm2m.replace_access(reload::access_table(&bridge));
         let mut core = Self {
             link: Link::new(&settings.uplink, seed.child("modem"), now),
             coap: Endpoint::new(settings.coap, seed.child("coap")),
@@ -181,6 +175,7 @@ impl Core {
                 self.settings.host.facts = *facts;
                 self.lwm2m.set_host(self.settings.host.facts.clone());
             }
+            Input::Reload(mappings) => self.reload(*mappings, now),
             Input::Stop => self.stop(now),
             Input::Tick => {}
             other => self.handle_broker(other, now),
@@ -232,6 +227,9 @@ impl Core {
         }
         while let Some((id, message)) = self.bridge.poll_publish() {
             self.outputs.push_back(Output::Publish(id, message));
+        }
+        while let Some(id) = self.bridge.poll_withdrawal() {
+            self.outputs.push_back(Output::Withdraw(id));
         }
     }
 

@@ -50,6 +50,7 @@ impl Core {
                 bridge::Event::Held { path, sample } => self.books.receive(sample, path),
                 bridge::Event::Released { path, value, sample } => self.set_mapped(path, value, sample, now),
                 bridge::Event::Superseded { sample } => self.books.supersede(sample),
+                bridge::Event::Withdrawn { sample } => self.books.discard(sample),
                 bridge::Event::Dropped { .. } => self.books.drop_one(),
                 bridge::Event::Refused { topic, why, first, .. } => {
                     self.books.refuse();

@@ -54,6 +54,7 @@ impl Edges {
                 }
                 Output::Subscribe(filters) => self.order(mqtt::Order::Subscribe(filters)).await,
                 Output::Publish(id, message) => self.order(mqtt::Order::Publish(id, message)).await,
+                Output::Withdraw(id) => self.order(mqtt::Order::Withdraw(id)).await,
                 Output::Acknowledge(handle) => self.order(mqtt::Order::Acknowledge(handle)).await,
                 Output::Event(event) => {
                     follow(followers.events.as_ref(), event);

@@ -98,7 +98,8 @@ impl Surroundings {
             Output::Acknowledge(handle) if handle.session == self.connection => {
                 self.broker.acknowledge(GATEWAY, handle.packet_id, now);
             }
-            Output::Acknowledge(_) => {}
+            // What it publishes is with the broker at once.
+            Output::Withdraw(_) | Output::Acknowledge(_) => {}
             // The gateway has a modem here: it asks the kernel for nothing.
             Output::Datagram(_) | Output::Resolve { .. } => {}
             Output::Event(_) | Output::Stopped => {}

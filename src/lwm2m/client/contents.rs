@@ -160,14 +160,35 @@ impl Client {
 
     /// An instance of a held object goes, and with it what is known of it.
     pub(super) fn delete(&mut self, instance: Path, now: Instant) {
-        let below: Vec<_> = self.tree.entries(instance).into_iter().map(|entry| entry.path).collect();
-        self.apply(below.into_iter().map(|path| (path, None)).collect());
+        self.remove_instance(instance);
+        self.held.instance_gone();
+        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
+    }
+
+    /// Takes away the mapped instances and resources that `stays` is false for: samples that wait there are as good as
+    /// overtaken, observations end with the next notification (OBS-13), and an Update tells of the instances. Gives the
+    /// number of instances.
+    pub fn retain_mapped(&mut self, stays: impl Fn(Path) -> bool, now: Instant) -> usize {
+        let is_mapped = |path: &Path| path.object().is_some_and(|object| self.is_for_mappings(object));
+        let mapped: Vec<_> = self.tree.instances(Path::ROOT).filter(is_mapped).collect();
+        let (staying, going): (Vec<_>, Vec<_>) = mapped.into_iter().partition(|instance| stays(*instance));
+        let of_staying = staying.into_iter().flat_map(|instance| self.tree.paths(instance));
+        let resources: Vec<_> = of_staying.filter(|path| !stays(*path)).map(|path| (path, None)).collect();
+        self.apply(resources);
+        going.iter().for_each(|instance| self.remove_instance(*instance));
+        if !going.is_empty() {
+            self.gather(now, self.settings.announce_after);
+        }
+        going.len()
+    }
+
+    fn remove_instance(&mut self, instance: Path) {
+        let below = self.tree.paths(instance).map(|path| (path, None)).collect();
+        self.apply(below);
         self.tree.remove_instance(instance);
         self.forget_attributes(instance);
-        self.held.instance_gone();
         // Who observes the instance is told that it is gone, even if it had no resource.
         self.note_change(instance);
-        self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
 
     /// Keeps account of what held objects hold.

@@ -142,7 +142,7 @@ fn attributes_outlive_observation_update_and_register_wa_11() {
 #[test]
 fn attributes_of_a_resource_instance_go_with_it_wa_11() {
     let mut bench = bench();
-    bench.client.set_access(3349, 5912, Access { writable: true, executable: false });
+    bench.client.replace_access([((3349, 5912), Access { writable: true, executable: false })].into());
     write(&mut bench, "/3349/0/5912", "pmin=2");
     write(&mut bench, "/3349/0/5912/3", "pmin=7");
     let gone = Content::Multiple(vec![(0, Value::String("b".into()))]);

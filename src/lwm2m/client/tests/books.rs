@@ -83,7 +83,7 @@ fn register_anew_makes_samples_under_way_pending_again() {
 #[test]
 fn value_written_by_a_server_overtakes_a_pending_sample() {
     let mut bench = Bench::registered();
-    bench.client.set_access(3416, 1, Access { writable: true, executable: false });
+    bench.client.replace_access([((3416, 1), Access { writable: true, executable: false })].into());
     let at = path("/3416/0/1");
     bench.client.set_mapped(at, Value::Integer(1), Some(SampleId(1)), bench.now).unwrap();
     bench.drain();

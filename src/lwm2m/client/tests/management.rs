@@ -9,9 +9,9 @@ const LAMP: &str = "/3416/0";
 /// Registered, with a lamp whose command can be written and whose hours can be reset.
 fn lamp_bench() -> Bench {
     let mut bench = Bench::registered();
-    for (resource, writable) in [(1, true), (4, true), (16, false)] {
-        bench.client.set_access(3416, resource, Access { writable, executable: !writable });
-    }
+    let access = [(1, true), (4, true), (16, false)]
+        .map(|(resource, writable)| ((3416, resource), Access { writable, executable: !writable }));
+    bench.client.replace_access(access.into());
     bench.client.set_mapped(path("/3416/0/3"), Value::Integer(20), None, bench.now).unwrap();
     bench.drain();
     bench
@@ -278,7 +278,7 @@ fn transaction_that_fails_leaves_the_tree_as_it_was_dm_12_wr_05() {
     bench.observe("/3416");
     let open = transaction(&mut bench, put("/3416/0/1", "40"));
     let retry_after = seconds(30);
-    let answer = conclude(&mut bench, open, Outcome::Unavailable { retry_after });
+    let answer = conclude(&mut bench, open, Outcome::Unavailable { retry_after, why: "silent".into() });
     assert_eq!((answer.code, answer.max_age), (Code::SERVICE_UNAVAILABLE, Some(30)));
     let open = transaction(&mut bench, put("/3416/0/1", "40"));
     let answer = conclude(&mut bench, open, Outcome::Failed { why: "one of two".into() });
@@ -356,7 +356,7 @@ fn server_object_is_written_in_part_or_replaced_wr_01_wr_02() {
 #[test]
 fn resource_instances_are_merged_or_replaced_wr_02_wr_03_wr_04() {
     let mut bench = Bench::registered();
-    bench.client.set_access(3349, 5912, Access { writable: true, executable: false });
+    bench.client.replace_access([((3349, 5912), Access { writable: true, executable: false })].into());
     for (id, value) in [(0, "a"), (2, "b")] {
         let at = Path::resource_of(3349, 0, 5912).child(id).unwrap();
         bench.client.set_mapped(at, Value::String(value.into()), None, bench.now).unwrap();

@@ -1,0 +1,126 @@
+//! What was written and what counts, key by key, each with where it comes from.
+
+use std::path::{Path, PathBuf};
+
+use super::keys::{Key, Kind};
+use super::layers::Layers;
+use super::shape::is_lan;
+use super::table::ROOT;
+use super::tree::{Data, Node, Origin, joined};
+use super::{Fault, text};
+
+/// One key with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its name with those of its tables, e.g. `lwm2m.servers[0].uri`.
+    pub key: String,
+    /// In TOML's notation, secrets masked; `None`: it has none, and `Origin::Default`.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// What files and environment say, right or wrong.
+#[derive(Debug, Clone)]
+pub struct Written {
+    layers: Layers,
+}
+
+/// Reads what `nbgate run` would read, without judging it.
+pub fn read(path: &Path) -> Written {
+    Written { layers: Layers::of_file(path) }
+}
+
+impl Written {
+    /// What was read, in the order of reading.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.layers.files
+    }
+
+    /// What could not be read.
+    pub fn faults(&self) -> &[Fault] {
+        &self.layers.faults
+    }
+
+    /// Every key that was written, with its value; and, if wanted, all others with what counts without them. The keys
+    /// of a mapping are listed only where they were written.
+    pub fn entries(&self, with_defaults: bool) -> Vec<Entry> {
+        entries(&self.layers.tree, with_defaults)
+    }
+}
+
+pub(super) fn entries(tree: &Node, with_defaults: bool) -> Vec<Entry> {
+    let mut listing = Listing { entries: vec![], with_defaults, is_lan: is_lan(tree) };
+    listing.table("", Some(tree), ROOT);
+    listing.entries
+}
+
+struct Listing {
+    entries: Vec<Entry>,
+    with_defaults: bool,
+    is_lan: bool,
+}
+
+impl Listing {
+    fn table(&mut self, at: &str, node: Option<&Node>, keys: &'static [Key]) {
+        for key in keys {
+            self.key(&joined(at, key.name), node.and_then(|node| node.get(key.name)), key);
+        }
+        // What the table does not know was written all the same.
+        let Some(Data::Table(members)) = node.map(|node| &node.data) else { return };
+        for (name, member) in members.iter().filter(|(name, _)| !keys.iter().any(|key| key.name == *name)) {
+            self.value(&joined(at, name), member);
+        }
+    }
+
+    fn key(&mut self, at: &str, node: Option<&Node>, key: &'static Key) {
+        match (key.kind, node) {
+            (Kind::Table(keys), Some(table @ Node { data: Data::Table(_), .. })) => {
+                self.table(at, Some(table), keys)
+            }
+            (Kind::Table(keys), None) if matches!(key.default, super::keys::Default::Below) => {
+                self.table(at, None, keys);
+            }
+            (Kind::Tables(keys), Some(Node { data: Data::List(entries), .. })) => {
+                let with_defaults = self.with_defaults;
+                // Twenty lines of defaults for each of a thousand mappings would hide what was written.
+                self.with_defaults &= key.name != "mappings";
+                for (index, entry) in entries.iter().enumerate() {
+                    self.table(&format!("{at}[{index}]"), Some(entry), keys);
+                }
+                self.with_defaults = with_defaults;
+            }
+            (_, Some(node)) => self.value(at, node),
+            (_, None) if self.with_defaults => {
+                let value = key.default.value(self.is_lan).map(shown);
+                self.entries.push(Entry { key: at.to_owned(), value, origin: Origin::Default });
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn value(&mut self, at: &str, node: &Node) {
+        let value = node.text().filter(|text| text.contains("://")).map_or_else(
+            || node.to_string(),
+            |url| Node { origin: Origin::Default, data: Data::Text(masked(url)) }.to_string(),
+        );
+        self.entries.push(Entry { key: at.to_owned(), value: Some(value), origin: node.origin.clone() });
+    }
+}
+
+/// A value of the table of keys, written as those of the files.
+fn shown(value: &str) -> String {
+    let data = text::value(value);
+    data.map_or_else(|| value.to_owned(), |data| Node { origin: Origin::Default, data }.to_string())
+}
+
+/// A URL without its password.
+fn masked(url: &str) -> String {
+    let parts = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (user_info, address) = rest.rsplit_once('@')?;
+        let (user, _) = user_info.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{address}"))
+    };
+    parts().unwrap_or_else(|| url.to_owned())
+}
