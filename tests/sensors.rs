@@ -67,7 +67,7 @@ async fn the_program_plays_its_sensors_to_a_broker_and_its_lamp_obeys() {
     let url = format!("mqtt://{address}");
     let (event_sender, mut events) = mpsc::channel(64);
     let (orders, order_receiver) = mpsc::channel(64);
-    mqtt::spawn(Settings::new(&url, "listener").unwrap(), Seed::new(1), event_sender, order_receiver);
+    mqtt::spawn(Settings::new(&url, "listener", None).unwrap(), Seed::new(1), event_sender, order_receiver);
     let filters = ["parking/#", "meter/#", "city/#", "lamps/+/state", "lamps/+/order"].map(str::to_owned);
     orders.send(Order::Subscribe(filters.to_vec())).await.unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_nbgate"))

@@ -46,6 +46,19 @@ impl Service {
         self.folder.path().join(name)
     }
 
+    /// Waits until the log has this; gives all of it.
+    fn wait_for_log(&self, what: &str) -> String {
+        let end = clock::now() + BOUND;
+        while clock::now() < end {
+            let log = std::fs::read_to_string(self.path("log")).unwrap();
+            if log.contains(what) {
+                return log;
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        panic!("no {what:?} in {}", std::fs::read_to_string(self.path("log")).unwrap());
+    }
+
     fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
@@ -119,4 +132,42 @@ fn the_service_manager_hears_of_start_progress_and_end_and_nothing_from_a_stuck_
     manager.wait_for("WATCHDOG=1");
     service.signal("TERM");
     manager.wait_for("STOPPING=1");
+}
+
+#[test]
+fn the_log_has_time_stamps_and_no_colour_in_a_file() {
+    let service = Service::start("", &[]);
+    let log = service.wait_for_log("starting");
+    let line = log.lines().find(|line| line.contains("starting")).unwrap();
+    assert!(line.contains("Z  INFO starting version="), "{line}");
+    assert!(!log.contains('\x1b'), "{log}");
+}
+
+#[test]
+fn under_journald_a_priority_stands_in_place_of_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let file = std::os::linux::fs::MetadataExt::st_ino(&log.metadata().unwrap());
+    let device = std::os::linux::fs::MetadataExt::st_dev(&log.metadata().unwrap());
+    // The same file again: it is only emptied.
+    let service = Service::start_in(folder, "", &[("JOURNAL_STREAM", &format!("{device}:{file}"))]);
+    let log = service.wait_for_log("starting");
+    assert!(log.lines().all(|line| line.starts_with('<')) && log.contains("<6>starting version="), "{log}");
+}
+
+#[test]
+fn a_stream_that_is_not_the_journals_has_time_stamps() {
+    let service = Service::start("", &[("JOURNAL_STREAM", "1:1")]);
+    let log = service.wait_for_log("starting");
+    assert!(!log.contains("<6>"), "{log}");
+}
+
+#[test]
+fn level_and_format_of_the_log_are_configured() {
+    let service = Service::start("[log]\nlevel = \"debug\"\nformat = \"json\"", &[]);
+    let log = service.wait_for_log("\"level\":\"debug\"");
+    for line in log.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event["time"].is_string() && event["message"].is_string(), "{line}");
+    }
 }

@@ -65,12 +65,12 @@ const ROOMS: &[Room] = &[
     Room { name: "gateway::questions", kind: Edge, may: &["gateway", "lwm2m::path"] },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
-    Room { name: "status", kind: Edge, may: &["gateway::io"] },
+    Room { name: "status", kind: Edge, may: &["gateway", "link::clock", "clock", "at::Redacted"] },
     // It fills in the settings of every layer.
     Room {
         name: "config",
         kind: Edge,
-        may: &["gateway::settings", "bridge::mapping", "lwm2m", "coap", "modem", "mqtt"],
+        may: &["gateway::settings", "bridge::mapping", "lwm2m", "coap", "modem", "mqtt", "status::log"],
     },
     // A model is pure unless it stands below as an edge.
     Room { name: "lab", kind: Pure, may: &["clock", "seed", "net", "lab"] },

@@ -2,8 +2,6 @@
 
 mod values;
 
-use std::time::Duration;
-
 use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
 
@@ -371,28 +369,18 @@ impl Compiler<'_> {
                 "write {value} for what was written, or the word itself",
             );
         }
-        let within = self.reply_within(&format!("{at}.within"), settings.within.as_deref());
+        let within = settings.within.unwrap_or(CONFIRM_WITHIN);
+        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
+            let problem = "this is too short or too long for a server that waits";
+            self.fault(format!("{at}.within"), problem, "write a time from \"100ms\" to \"60s\"");
+        }
         Some(Reply {
             filter: filter?,
             topic: Template::parse(&settings.topic),
             value: value?,
             success,
-            within: within?,
+            within,
         })
-    }
-
-    fn reply_within(&mut self, key: &str, text: Option<&str>) -> Option<Duration> {
-        let Some(text) = text else { return Some(CONFIRM_WITHIN) };
-        let fix = "write a time from \"100ms\" to \"60s\"";
-        let within = self.sound(key, humantime::parse_duration(text), fix)?;
-        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&within) {
-            self.fault(
-                key.to_owned(),
-                format!("{text:?} is too short or too long for a server that waits"),
-                fix,
-            );
-        }
-        Some(within)
     }
 }
 
@@ -572,7 +560,6 @@ mod tests {
             ("stat/{lamp}/RESULT", "lamps/{lamp}/set", "topic"),
             ("/dim", "/~", "value"),
             ("{value}", "{valu}", "success"),
-            ("10s", "ten", "within"),
             ("10s", "10m", "within"),
         ] {
             let (found, _) = fault(&with(&good.replace(from, to)));

@@ -113,6 +113,11 @@ impl Instances {
         Ok(id)
     }
 
+    /// The instance that was allocated for these captures, if one was.
+    pub fn find(&self, object: u16, key: &[&str]) -> Option<u16> {
+        self.by_object.get(&object)?.by_name.get(&Name::new(key)).copied()
+    }
+
     /// What this instance stands for; `None` if it was not allocated for captures.
     pub fn key(&self, object: u16, id: u16) -> Option<&Key> {
         self.by_object.get(&object)?.by_id.get(&id)

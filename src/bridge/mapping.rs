@@ -176,8 +176,9 @@ pub struct ReplySettings {
     /// What is taken for success; text may contain `{value}` for what was written. Absent: any reply.
     #[serde(default)]
     pub success: Vec<Literal>,
-    /// How long it may take, e.g. `"5s"`, which is also the default.
-    pub within: Option<String>,
+    /// How long it may take; `"5s"` if absent.
+    #[serde(default, deserialize_with = "span")]
+    pub within: Option<Duration>,
 }
 
 /// A word, a number, true or false.

@@ -7,6 +7,7 @@ mod compile;
 mod decode;
 mod downlink;
 mod exact;
+pub mod explain;
 mod gate;
 mod index;
 mod instances;
@@ -35,6 +36,7 @@ pub use downlink::CONFIRM_WITHIN;
 pub use instances::{MAX_CAPTURE_OCTETS, MAX_PER_MAPPING};
 pub use mapping::{Access, Fault, Mappings, compile};
 pub use message::{Message, PublishId};
+pub use topic::fault as topic_fault;
 
 use downlink::Downlink;
 use instances::Instances;
@@ -196,6 +198,11 @@ impl Bridge {
         let filters: BTreeSet<_> =
             self.uplink.topic_filters().into_iter().chain(self.downlink.topic_filters()).collect();
         filters.into_iter().collect()
+    }
+
+    /// What a topic means to each mapping that has one, in their order.
+    pub fn explain(&self, topic: &str) -> Vec<explain::Explanation> {
+        self.uplink.explain(topic, &self.instances)
     }
 
     /// The resources that a server may write or execute.
@@ -472,6 +479,29 @@ mod tests {
         assert_eq!(told("sensors/a/temperature", r#"{"t":7}"#, false), 1);
         assert_eq!(told("yard/temp", "7", true), 1);
         assert_eq!((bridge.stats().ignored, bridge.stats().unmatched), (1, 0));
+    }
+
+    #[test]
+    fn a_topic_is_explained_by_the_mappings_that_match_and_those_that_do_not() {
+        use explain::{Fit, Standing};
+        let bridge = bridge_with_lamps();
+        let fits: Vec<_> = bridge
+            .explain("lamps/7/state")
+            .into_iter()
+            .map(|mapping| (mapping.number, mapping.fit))
+            .collect();
+        let captures = vec![("lamp".to_owned(), "7".to_owned())];
+        assert_eq!(fits[2], (2, Fit::Matches { captures, instance: Standing::Known(1) }));
+        let matching = fits.iter().filter(|(_, fit)| matches!(fit, Fit::Matches { .. })).count();
+        // The mapping that only has a command has no topic.
+        assert_eq!((matching, fits.len()), (1, 5));
+        let standing = |topic: &str, number: usize| match bridge.explain(topic).swap_remove(number).fit {
+            Fit::Matches { instance, .. } => instance,
+            Fit::Differs(difference) => panic!("{difference:?}"),
+        };
+        assert_eq!(standing("lamps/8/state", 2), Standing::New);
+        assert!(matches!(standing("lamps//state", 2), Standing::None(_)));
+        assert_eq!(standing("yard/temp", 4), Standing::Fixed(0));
     }
 
     #[test]

@@ -239,7 +239,18 @@ impl Template {
 
 /// `text` can be published to: not empty, no wildcards, no NUL, not too long.
 pub fn is_topic(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_OCTETS && !text.contains(['+', '#', '\0'])
+    fault(text).is_none()
+}
+
+/// Why nothing can be published to `text`; `None` if it can.
+pub fn fault(text: &str) -> Option<&'static str> {
+    match text {
+        "" => Some("is empty"),
+        _ if text.len() > MAX_OCTETS => Some("is longer than 65535 octets"),
+        _ if text.contains(['+', '#']) => Some("contains a wildcard, so it names many topics"),
+        _ if text.contains('\0') => Some("contains a NUL character"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::lwm2m::path::Path;
 use crate::lwm2m::value::SampleId;
 
 use super::decode::readings;
+use super::explain::{Explanation, explain};
 use super::gate::{Gates, Verdict};
 use super::index::Index;
 use super::instances::Instances;
@@ -63,6 +64,13 @@ impl Uplink {
     pub fn topic_filters(&self) -> Vec<String> {
         let filters = self.mappings.iter().filter_map(|mapping| mapping.filter.as_ref());
         filters.map(|filter| filter.subscription()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What a topic means to each mapping.
+    pub fn explain(&self, topic: &str, instances: &Instances) -> Vec<Explanation> {
+        let mut found = vec![];
+        self.index.find(topic, &mut found);
+        explain(&self.mappings, &found, instances, topic)
     }
 
     /// Feeds every mapping that the message is for.

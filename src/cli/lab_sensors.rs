@@ -63,7 +63,7 @@ impl Name {
 /// # Errors
 /// The URL of the broker cannot be used, or, with an end, nothing could be published.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let settings = Settings::new(&args.broker, &format!("nbgate-lab-sensors-{}", args.seed))
+    let settings = Settings::new(&args.broker, &format!("nbgate-lab-sensors-{}", args.seed), None)
         .map_err(|error| Usage(format!("--broker: {error}")))?
         .without_session();
     if args.period.is_zero() {

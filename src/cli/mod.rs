@@ -12,6 +12,7 @@ pub mod lab_sensors;
 pub mod lab_server;
 #[cfg(feature = "lab")]
 pub mod lab_world;
+pub mod map;
 pub mod output;
 pub mod run;
 pub mod signals;
@@ -21,23 +22,41 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::status::log;
+use crate::status::log::{self, Format};
 
 /// NB-IoT gateway: bridges local MQTT sensors to LwM2M servers through an AT modem.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to log: off, error, warn, info, debug or trace; `run` logs from info on, all others from warn on
-    #[arg(long, global = true, value_name = "LEVEL")]
-    log: Option<LevelFilter>,
+    #[command(flatten)]
+    log: LogOptions,
     #[command(subcommand)]
     command: Command,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct LogOptions {
+    /// What to log: off, error, warn, info, debug or trace; `run` logs as its configuration says, all others from warn on
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<LevelFilter>,
+    /// How to log: text or json; `run` logs as its configuration says, all others text
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<Format>,
+}
+
+impl LogOptions {
+    /// Starts logging; what the command line does not say is as given here.
+    fn start(self, level: LevelFilter, format: Format) {
+        log::start(self.log.unwrap_or(level), self.log_format.unwrap_or(format));
+    }
 }
 
 const EXIT_CODES: &str = "\
 Examples:
   nbgate demo --for 20s                  the whole chain, without hardware
   nbgate run --config nbgate.toml        the service
+  nbgate map test < messages.txt         which values messages become; see its --help
   nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
 
 Exit codes:
@@ -52,6 +71,7 @@ const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Map(map::Args),
     #[cfg(feature = "lab")]
     Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
@@ -75,15 +95,18 @@ enum Lab {
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let usual = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
-    log::start(cli.log.unwrap_or(usual));
+    // The service first reads what its configuration says of it.
+    if !matches!(cli.command, Command::Run(_)) {
+        cli.log.start(LevelFilter::WARN, Format::Text);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(args).await,
+            Command::Run(args) => run::run(args, cli.log).await,
+            Command::Map(args) => map::run(args),
             #[cfg(feature = "lab")]
             Command::Demo(args) => demo::run(args).await,
             #[cfg(feature = "lab")]
@@ -96,6 +119,7 @@ pub fn main() -> ExitCode {
             Command::Lab(Lab::World(args)) => lab_world::run(args).await,
         }
     });
+    log::finish();
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
     match result {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use crate::config;
 use crate::gateway::host;
 use crate::gateway::run::{Followers, run as run_gateway};
+use crate::status;
 
-use super::signals;
+use super::{LogOptions, signals};
 
 /// Run the gateway service until SIGTERM or SIGINT.
 ///
@@ -24,8 +25,11 @@ pub struct Args {
 ///
 /// # Errors
 /// A faulty configuration ([`config::Faults`]), or edges that cannot start.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<()> {
     let config = config::load(&args.config, host::read())?;
+    log.start(config.status.log_level, config.status.log_format);
+    config.mqtt.password().into_iter().for_each(status::log::hide);
+    tokio::spawn(status::log::tell_repeats());
     let stop = signals::stop()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state_dir.display(), "starting");
     run_gateway(config, Followers::default(), stop).await

@@ -105,7 +105,7 @@ impl<'a> Gathered<'a> {
     ) {
         let stays = |fault: &Fault| {
             let is_absent = !self.places.contains_key(&fault.key);
-            !(is_partial && is_absent) && !is_consequence(&fault.key, explained)
+            !(is_partial && is_absent || is_consequence(&fault.key, explained))
         };
         let faults = faults.into_iter().filter(stays).collect();
         self.add(faults);
@@ -117,7 +117,7 @@ impl<'a> Gathered<'a> {
             Some(Origin::File(position)) => (0, position.file.clone(), position.at),
             _ => (1, None, None),
         };
-        self.faults.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        self.faults.sort_by_key(rank);
         Faults { faults: self.faults }
     }
 }

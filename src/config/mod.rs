@@ -9,10 +9,13 @@ mod file;
 pub mod keys;
 mod layers;
 mod lwm2m;
+mod mappings;
 mod modem;
+mod secrets;
 mod servers;
 mod shape;
 mod show;
+mod status;
 mod table;
 mod text;
 mod tree;
@@ -30,12 +33,15 @@ use crate::mqtt;
 pub use faults::{Fault, Faults};
 pub use file::File;
 pub use layers::DROP_IN_FOLDER;
+pub use mappings::{OnlyMappings, load_mappings, parse_mappings};
 pub use show::{Entry, Written, read};
+pub use status::Status;
 pub use table::ROOT;
 pub use tree::{Origin, Position};
 
 use faults::Gathered;
 use layers::Layers;
+use secrets::Folders;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/nbgate/nbgate.toml";
@@ -55,6 +61,8 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// What may be meant otherwise.
     pub warnings: Vec<Fault>,
+    /// For whoever looks at the service.
+    pub status: Status,
 }
 
 /// The serial port of the modem.
@@ -71,7 +79,7 @@ pub struct Port {
 /// # Errors
 /// Every fault found, with its place, key and remedy.
 pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
-    judge(Layers::of_file(path), host)
+    judge(Layers::of_file(path), &Folders::of_process(path), host)
 }
 
 /// Reads a configuration from its text alone: without the environment.
@@ -79,11 +87,11 @@ pub fn load(path: &Path, host: Host) -> Result<Config, Faults> {
 /// # Errors
 /// Every fault found.
 pub fn parse(text: &str, host: Host) -> Result<Config, Faults> {
-    judge(Layers::of_text(text), host)
+    judge(Layers::of_text(text), &Folders::default(), host)
 }
 
 /// Turns what was written into settings.
-fn judge(mut layers: Layers, host: Host) -> Result<Config, Faults> {
+fn judge(mut layers: Layers, folders: &Folders, host: Host) -> Result<Config, Faults> {
     let places = layers.tree.places();
     let shape = shape::check(&mut layers.tree);
     let mut faults = Gathered::new(layers.faults, &places);
@@ -91,7 +99,7 @@ fn judge(mut layers: Layers, host: Host) -> Result<Config, Faults> {
     match layers.tree.to_value().deserialize::<File>() {
         Ok(file) => {
             let mut found = vec![];
-            let built = build(&file, host, &mut found);
+            let built = build(&file, folders, host, &mut found);
             faults.add_consequent(found, &shape.explained, layers.is_partial);
             match built {
                 Some(config) if faults.is_empty() => return Ok(Config { files: layers.files, ..config }),
@@ -105,7 +113,7 @@ fn judge(mut layers: Layers, host: Host) -> Result<Config, Faults> {
 }
 
 /// Turns what the file says into settings; `None` if a fault leaves one out.
-fn build(file: &File, host: Host, faults: &mut Vec<Fault>) -> Option<Config> {
+fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) -> Option<Config> {
     let version = match file.lwm2m.version {
         file::Version::V1_0 => Version::V1_0,
         file::Version::V1_1 => Version::V1_1,
@@ -121,7 +129,8 @@ fn build(file: &File, host: Host, faults: &mut Vec<Fault>) -> Option<Config> {
     lwm2m::check_held_objects(file, &Model::for_enabler(version), faults);
     let location = lwm2m::location_of(file, faults);
     let uplink = modem::uplink(file, faults);
-    let mqtt = broker::broker(file, faults);
+    let status = status::status(file, faults);
+    let mqtt = broker::broker(file, folders, faults);
     let lan = file.lwm2m.coap.profile == file::Profile::Lan;
     let by_profile = |with_lan, with_nbiot| Duration::from_secs(if lan { with_lan } else { with_nbiot });
     let nat_idle = file.lwm2m.nat_idle.0;
@@ -147,7 +156,7 @@ fn build(file: &File, host: Host, faults: &mut Vec<Fault>) -> Option<Config> {
     };
     let port = Port { path: file.modem.port.clone().unwrap_or_default(), baud: file.modem.baud };
     let state_dir = file.state_dir.clone();
-    Some(Config { gateway, port, mqtt: mqtt?, state_dir, files: vec![], warnings: vec![] })
+    Some(Config { gateway, port, mqtt: mqtt?, state_dir, status, files: vec![], warnings: vec![] })
 }
 
 fn fault(faults: &mut Vec<Fault>, key: impl Into<String>, problem: impl Into<String>, fix: &str) {

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use super::*;
 
+mod agreement;
+
 fn load_text(text: &str) -> Result<Config, Faults> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -17,66 +19,6 @@ fn problems(text: &str) -> Vec<String> {
 
 const SERVER: &str = "[[lwm2m.servers]]\nuri = \"coap://127.0.0.1:5683\"\n";
 const OTHER_SERVER: &str = "[[lwm2m.servers]]\nuri = \"coap://127.0.0.1:5693\"\n";
-
-#[test]
-fn the_shipped_file_is_valid_and_its_commented_keys_are_the_defaults() {
-    let shipped = include_str!("../../config/nbgate.toml");
-    let config = load_text(shipped).unwrap();
-    // Every commented "#key = value" is made effective; nothing may change.
-    let effective: String = shipped
-        .lines()
-        .filter(|line| !line.contains("apn"))
-        .map(|line| match line.strip_prefix('#') {
-            Some(rest) if is_setting(rest) => format!("{rest}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    let explicit = load_text(&effective).unwrap();
-    assert_eq!(config.port, explicit.port);
-    assert_eq!(config.gateway.servers, explicit.gateway.servers);
-    assert_eq!(config.gateway.endpoint, explicit.gateway.endpoint);
-    assert_eq!(config.gateway.on_stop, explicit.gateway.on_stop);
-    assert_eq!(config.gateway.version, explicit.gateway.version);
-    assert_eq!(config.gateway.lwm2m_parameter, explicit.gateway.lwm2m_parameter);
-    assert_eq!(config.gateway.start_jitter, explicit.gateway.start_jitter);
-    assert_eq!(config.gateway.nat_idle, explicit.gateway.nat_idle);
-    assert_eq!(config.gateway.held_objects, explicit.gateway.held_objects);
-    assert_eq!(config.gateway.announce_after, explicit.gateway.announce_after);
-    assert_eq!(config.gateway.coap.ack_timeout(), explicit.gateway.coap.ack_timeout());
-    assert_eq!(config.gateway.coap.max_retransmit(), explicit.gateway.coap.max_retransmit());
-    assert_eq!(config.mqtt, explicit.mqtt);
-}
-
-/// `key = value` with a plain key, not a sentence and not part of the example of several lines.
-fn is_setting(text: &str) -> bool {
-    let keys = [
-        "uplink",
-        "state_dir",
-        "baud",
-        "dialect",
-        "endpoint",
-        "version",
-        "on_stop",
-        "lwm2m_parameter",
-        "start_jitter",
-        "nat_idle",
-        "held_objects",
-        "profile",
-        "ack_timeout",
-        "ack_random_factor",
-        "max_retransmit",
-        "nstart",
-        "short_server_id",
-        "lifetime",
-        "binding",
-        "instance",
-        "security_instance",
-        "url",
-        "client_id",
-        "announce_after",
-    ];
-    text.split_once(" = ").is_some_and(|(key, value)| keys.contains(&key) && !value.contains("{cover}"))
-}
 
 #[test]
 fn an_unknown_key_is_refused_by_name() {

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use rumqttc::{
     AsyncClient, ConnectionError, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, StateError,
-    SubscribeFilter, SubscribeReasonCode, mqttbytes,
+    SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport, mqttbytes,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::ledger::{IDENTIFIERS, Ledger};
-use super::{AckHandle, MAX_PACKET_OCTETS, Settings};
+use super::{AckHandle, MAX_PACKET_OCTETS, Settings, words};
 use crate::bridge::message::{Message, PublishId};
 
 /// Requests that rumqttc holds for us: a full window of publishes, the broker's window of acknowledgements (20 with
@@ -21,7 +21,7 @@ const NOTICES: usize = 64;
 /// Publishes that wait for the window; a further one fails at once.
 const MAX_WAITING: usize = 256;
 /// TCP, CONNECT and every flush must be through within this.
-const CONNECT_WITHIN_SECS: u64 = 10;
+pub const CONNECT_WITHIN_SECS: u64 = 10;
 /// Fixed header, length of the topic, packet identifier.
 const PUBLISH_OVERHEAD_OCTETS: usize = 5 + 2 + 2;
 
@@ -82,6 +82,9 @@ impl Connection {
             .set_max_packet_size(MAX_PACKET_OCTETS, MAX_PACKET_OCTETS);
         if let Some(credentials) = &settings.credentials {
             options.set_credentials(credentials.user.as_str(), credentials.password.as_str());
+        }
+        if let Some(tls) = &settings.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config())));
         }
         let (client, mut event_loop) = AsyncClient::new(options, REQUESTS);
         event_loop.network_options.set_connection_timeout(CONNECT_WITHIN_SECS);
@@ -256,22 +259,6 @@ fn loss(error: &ConnectionError) -> Loss {
         ConnectionError::MqttState(StateError::Deserialization(
             mqttbytes::Error::PayloadSizeLimitExceeded(octets),
         )) => Loss::TooLarge { octets: *octets },
-        // Its own words are for programmers.
-        ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            Loss::Other("the broker closed it".to_owned())
-        }
-        ConnectionError::MqttState(StateError::AwaitPingResp) => {
-            Loss::Other("the broker did not answer a ping".to_owned())
-        }
-        ConnectionError::NetworkTimeout => {
-            Loss::Other(format!("no connection within {CONNECT_WITHIN_SECS} s"))
-        }
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            Loss::Other(error.to_string())
-        }
-        ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error))) => {
-            Loss::Other(error.to_string())
-        }
-        other => Loss::Other(other.to_string()),
+        other => Loss::Other(words::reason(other)),
     }
 }

@@ -17,6 +17,8 @@ mod connection;
 mod ledger;
 mod settings;
 mod task;
+mod tls;
+mod words;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,6 +29,7 @@ use crate::seed::Seed;
 pub use crate::bridge::message::AckHandle;
 
 pub use settings::{Credentials, Settings, SettingsError};
+pub use tls::{Identity, Tls, TlsError};
 
 /// Largest packet in either direction.
 pub const MAX_PACKET_OCTETS: usize = 256 * 1024;

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$PATH:/usr/sbin:/sbin"
+export LC_ALL=C
 
 # The test's own folder, gone at its end with all that it started.
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/nbgate-package.XXXXXX")
@@ -36,7 +37,9 @@ fail() {
 run() {
   local name=$1
   shift
-  "$@" >"$scratch/$name.log" 2>&1 </dev/null &
+  # Made here, so that it is there when somebody looks before the program has started.
+  : >"$scratch/$name.log"
+  "$@" >>"$scratch/$name.log" 2>&1 </dev/null &
   pid=$!
   started+=("$pid")
 }

@@ -86,7 +86,7 @@ impl Parts {
         let players =
             Kind::ALL.into_iter().map(|kind| Player::new(kind, args.period, seed, now, wall)).collect();
         let client_id = format!("nbgate-demo-sensors-{}", std::process::id());
-        let settings = mqtt::Settings::new(&broker_url, &client_id)
+        let settings = mqtt::Settings::new(&broker_url, &client_id, None)
             .map_err(|error| super::Usage(format!("--broker: {error}")))?;
         let sensors =
             sensors_edge::Edge::start(players, settings.without_session(), seed.child("sensors")).await;

@@ -19,6 +19,7 @@ use crate::coap::{
     Request as CoapRequest,
 };
 use crate::lwm2m::codecs::{self, Format};
+use crate::lwm2m::management::Access;
 use crate::lwm2m::model::Version;
 use crate::lwm2m::value::{Content, SampleId, Value};
 
