@@ -52,7 +52,8 @@ impl Awaited {
             return None;
         }
         let scalar = match &self.value {
-            None => plain(&message.payload).ok()?,
+            // An empty one removes a retained message, and says nothing.
+            None => plain(&message.payload).ok().filter(|scalar| *scalar != Scalar::Null)?,
             Some(pointer) => pointer.find(&message.payload).ok()??,
         };
         let word = word(scalar)?;
