@@ -171,9 +171,14 @@ const METRICS: &[Metric] = &[
         Counter,
         By("end", |all| {
             let books = &all.books;
-            vec![("reported", books.reported), ("superseded", books.superseded), ("refused", books.refused)]
+            vec![
+                ("reported", books.reported),
+                ("superseded", books.superseded),
+                ("refused", books.refused),
+                ("dropped", books.dropped),
+            ]
         }),
-        "Values by what became of them: acknowledged by a server, overtaken by a newer one, not taken.",
+        "Values by what became of them: acknowledged by a server, overtaken by a newer one, not taken, dropped by a rule.",
     ),
     metric(
         "nbgate_samples_pending",

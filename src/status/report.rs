@@ -121,6 +121,7 @@ pub struct Samples {
     pub reported: u64,
     pub superseded: u64,
     pub refused: u64,
+    pub dropped: u64,
     pub pending: u64,
     pub misfits: u64,
 }
@@ -194,6 +195,7 @@ impl Report {
                 reported: books.reported,
                 superseded: books.superseded,
                 refused: books.refused,
+                dropped: books.dropped,
                 pending: books.pending,
                 misfits: books.misfits,
             },

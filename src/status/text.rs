@@ -63,8 +63,13 @@ impl fmt::Display for Page<'_> {
             f,
             "samples",
             &format!(
-                "{} received = {} reported + {} superseded + {} refused + {} pending",
-                samples.received, samples.reported, samples.superseded, samples.refused, samples.pending
+                "{} received = {} reported + {} superseded + {} refused + {} dropped + {} pending",
+                samples.received,
+                samples.reported,
+                samples.superseded,
+                samples.refused,
+                samples.dropped,
+                samples.pending
             ),
         )?;
         refusals(f, report)?;
