@@ -33,6 +33,7 @@ struct Bench {
     sent: Vec<Vec<u8>>,
     /// Topics that it published to.
     published: Vec<String>,
+    statuses: Vec<String>,
 }
 
 impl Bench {
@@ -55,6 +56,7 @@ impl Bench {
             now,
             sent: vec![],
             published: vec![],
+            statuses: vec![],
         }
     }
 
@@ -83,6 +85,8 @@ impl Bench {
                 if let Output::Publish(id, message) = output {
                     self.published.push(message.topic);
                     self.core.handle(Input::Published(id), self.now);
+                } else if let Output::Status(status) = output {
+                    self.statuses.push(status);
                 } else if let Output::Datagram(outgoing) = output {
                     self.core.handle(Input::DatagramSent(outgoing.id), self.now);
                     let payload = outgoing.datagram.payload;
@@ -223,4 +227,24 @@ fn values_are_read_in_pages_with_what_their_instance_stands_for() {
     );
     assert_eq!(snapshot.refusals.iter().map(|one| one.source.as_str()).collect::<Vec<_>>(), ["room/7"]);
     assert!(snapshot.broker.connected && snapshot.broker.since == Some(bench.now));
+}
+
+#[test]
+fn the_status_follows_the_registration_and_is_said_only_when_it_changes() {
+    let mut bench = Bench::new(Host::default());
+    bench.registered();
+    bench.now += Duration::from_secs(2);
+    bench.core.handle(Input::Tick, bench.now);
+    bench.exchange();
+    let registered = |status: &String| {
+        let json: serde_json::Value = serde_json::from_str(status).unwrap();
+        assert_eq!((&json["state"], &json["servers"]), (&"online".into(), &1.into()), "{status}");
+        json["registered"].as_u64().unwrap()
+    };
+    assert_eq!(bench.statuses.iter().map(registered).collect::<Vec<_>>(), [0, 1]);
+    bench.ask("read /3/0");
+    bench.now += Duration::from_secs(2);
+    bench.core.handle(Input::Tick, bench.now);
+    bench.exchange();
+    assert_eq!(bench.statuses.len(), 2);
 }

@@ -114,6 +114,8 @@ pub enum Output {
     Publish(PublishId, Message),
     /// Do not publish this any more if it has not left yet; answered by nothing, or as if it had not been asked.
     Withdraw(PublishId),
+    /// What our topic at the broker shall say of us from now on.
+    Status(String),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
     /// Ask the store, which answers by `Store`.

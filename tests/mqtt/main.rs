@@ -4,7 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acl;
 mod peers;
+mod status;
 mod tls;
 
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@
 //! same way; `Core::settle` is that staircase. Back-pressure: CoAP is asked for a datagram, and the client for a
 //! notification, only while the link can take one.
 
+mod announcing;
 pub mod books;
 mod downlink;
 pub mod keeper;
@@ -31,6 +32,7 @@ use crate::seed::Seed;
 
 use super::io::{Event, Input, Output};
 use super::settings::Settings;
+use announcing::Announcing;
 use books::Books;
 use keeper::Keeper;
 use link::Link;
@@ -60,6 +62,7 @@ pub struct Core {
     /// The modem as the store knows it, or will.
     remembered: Option<Modem>,
     looking: Looking,
+    announcing: Announcing,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -110,6 +113,7 @@ impl Core {
             refused: BTreeSet::new(),
             remembered: None,
             looking: Looking::new(now),
+            announcing: Announcing::default(),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
@@ -161,6 +165,7 @@ impl Core {
             self.bridge.poll_timeout(),
             self.names.poll_timeout(),
             self.keeper.poll_timeout(),
+            self.announcing.poll_timeout(),
         ])
     }
 
@@ -230,6 +235,7 @@ impl Core {
             }
         }
         self.drain_outputs();
+        self.announce(now);
         self.wind_down(now);
     }
 
@@ -281,6 +287,7 @@ impl Core {
     }
 
     fn tell(&mut self, event: Event) {
+        self.announcing.note(&event);
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -61,6 +61,7 @@ impl Edges {
                 Output::Subscribe(filters) => self.order(mqtt::Order::Subscribe(filters)).await,
                 Output::Publish(id, message) => self.order(mqtt::Order::Publish(id, message)).await,
                 Output::Withdraw(id) => self.order(mqtt::Order::Withdraw(id)).await,
+                Output::Status(status) => self.order(mqtt::Order::Status(status)).await,
                 Output::Acknowledge(handle) => self.order(mqtt::Order::Acknowledge(handle)).await,
                 Output::Store(request) => ask(self.store.as_ref(), request).map(Input::Store),
                 Output::Event(event) => {

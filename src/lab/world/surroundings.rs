@@ -117,7 +117,7 @@ impl Surroundings {
             // The gateway has a modem here: it asks the kernel for nothing.
             Output::Datagram(_) | Output::Resolve { .. } => {}
             Output::Store(request) => self.store.handle_request(request, now),
-            Output::Event(_) | Output::Stopped => {}
+            Output::Status(_) | Output::Event(_) | Output::Stopped => {}
         }
     }
 
