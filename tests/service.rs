@@ -258,3 +258,31 @@ fn metrics_that_others_could_reach_are_a_fault() {
     let log = service.wait_for_log("fix: ");
     assert!(log.contains("metrics.listen: 0.0.0.0:9464 can be reached from other machines"), "{log}");
 }
+
+#[test]
+fn a_reload_is_told_to_the_service_manager_whether_the_configuration_is_good_or_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("notify");
+    let manager = Manager::listen(&at);
+    let service = Service::start("", &[("NOTIFY_SOCKET", at.to_str().unwrap())]);
+    manager.wait_for("READY=1");
+    let config = std::fs::read_to_string(service.path("nbgate.toml")).unwrap();
+    let mapping = "[[mappings]]\ntopic = \"a\"\nobject = 3303\nresource = 5700\n";
+    let faulty = "[[mappings]]\ntopic = \"a/#/b\"\nobject = 3303\nresource = 99\n";
+    for (mappings, said) in
+        [(mapping, "mappings are replaced filters=1"), (faulty, "the mappings stay as they are")]
+    {
+        std::fs::write(service.path("nbgate.toml"), format!("{config}{mappings}")).unwrap();
+        service.signal("HUP");
+        let seen = manager.wait_for("RELOADING=1");
+        // systemd.service(5), Type=notify-reload, asks for the time with it.
+        assert!(seen.last().unwrap().contains("MONOTONIC_USEC="), "{seen:?}");
+        manager.wait_for("READY=1");
+        let log = std::fs::read_to_string(service.path("log")).unwrap();
+        assert!(log.contains(said), "{said} in {log}");
+    }
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    for key in ["mappings[0].topic", "mappings[0].resource"] {
+        assert!(log.contains(key), "every fault is told: {key} in {log}");
+    }
+}

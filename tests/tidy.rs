@@ -63,7 +63,11 @@ const ROOMS: &[Room] = &[
         ],
     },
     // What it reads is what the client shows.
-    Room { name: "gateway::host", kind: Edge, may: &["gateway::settings", "lwm2m::client"] },
+    Room {
+        name: "gateway::host",
+        kind: Edge,
+        may: &["gateway::settings", "lwm2m::client", "clock", "link::clock"],
+    },
     // Values and pages of them, by way of the loop.
     Room { name: "gateway::questions", kind: Edge, may: &["gateway", "lwm2m::path"] },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },

@@ -91,6 +91,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         bays: None,
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
+        reloads: Vec::new(),
         mishaps: Vec::new(),
     })
 }

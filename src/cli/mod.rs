@@ -16,7 +16,8 @@ pub mod lab_server;
 pub mod lab_world;
 pub mod map;
 pub mod output;
-pub mod run;
+pub mod reload;
+mod run;
 pub mod signals;
 pub mod status;
 

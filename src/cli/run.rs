@@ -13,9 +13,12 @@ use crate::status;
 use crate::status::metrics::Port;
 use crate::status::socket::Socket;
 
-use super::{LogOptions, signals};
+use super::{LogOptions, reload, signals};
 
 /// Run the gateway service until SIGTERM or SIGINT.
+///
+/// On SIGHUP it reads the configuration again and takes its mappings; a faulty one changes nothing, and whatever else
+/// has changed counts after a restart.
 ///
 /// It registers whether or not the broker is there, and keeps trying when a server, the modem or the broker is
 /// away. On SIGTERM it de-registers (see `lwm2m.on_stop`) and ends within 5 s on a link that answers; on one that
@@ -40,10 +43,11 @@ pub async fn run(args: Args, log: LogOptions) -> anyhow::Result<()> {
         tracing::warn!(key = warning.key, fix = warning.fix, "configuration: {}", warning.problem);
     }
     let stop = signals::stop()?;
+    let reloads = Some(reload::on_hangup(args.config)?);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state_dir.display(), "starting");
     let (asker, questions) = questions();
     let looked_at = look_at(&config.status, &asker).await;
-    let followers = Followers { questions: Some(questions), ..Followers::default() };
+    let followers = Followers { questions: Some(questions), reloads, ..Followers::default() };
     let ended = run_gateway(config, followers, stop).await;
     // With them goes the status socket.
     for task in looked_at {

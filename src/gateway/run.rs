@@ -22,6 +22,7 @@ use super::core::Core;
 use super::host;
 use super::io::{Event, Input};
 use super::questions::Question;
+use super::settings::Mappings;
 use edges::{Edges, from_broker};
 use heart::Heart;
 
@@ -43,6 +44,8 @@ pub struct Followers {
     pub trace: Option<mpsc::Sender<TraceLine>>,
     /// Questions about the state, answered between two turns.
     pub questions: Option<mpsc::Receiver<Question>>,
+    /// Mappings to take in place of those before.
+    pub reloads: Option<mpsc::Receiver<Box<Mappings>>>,
 }
 
 /// Runs the gateway until `stop` says so and everything is wound down.
@@ -99,7 +102,12 @@ pub async fn run(
                     Input::Tick
                 })
             }
-            question = asked(&mut followers.questions) => {
+            mappings = next(&mut followers.reloads), if !stopping => {
+                // The service manager hears once the turn that takes them is done.
+                is_ready = false;
+                Input::Reload(mappings)
+            }
+            question = next(&mut followers.questions) => {
                 answer(&core, question);
                 continue;
             }
@@ -136,13 +144,13 @@ pub async fn run(
     Ok(())
 }
 
-/// The next question; never, where nobody can ask.
-async fn asked(questions: &mut Option<mpsc::Receiver<Question>>) -> Question {
-    if let Some(open) = questions {
-        if let Some(question) = open.recv().await {
-            return question;
+/// The next that somebody wants; never, where nobody can.
+async fn next<T>(wanted: &mut Option<mpsc::Receiver<T>>) -> T {
+    if let Some(open) = wanted {
+        if let Some(next) = open.recv().await {
+            return next;
         }
-        *questions = None;
+        *wanted = None;
     }
     std::future::pending().await
 }

@@ -5,10 +5,12 @@
 
 mod aiocoap;
 mod blocks;
+mod downlink;
 mod house;
 mod observing;
 mod operations;
 mod peers;
+mod remembered;
 mod servers;
 mod table;
 

@@ -13,13 +13,6 @@ use crate::bridge::mapping::compile;
 
 const SHIPPED: &str = include_str!("../../../config/nbgate.toml");
 
-/// Keys that have their name and place already, but no reader yet.
-const PENDING: [&str; 2] = ["max_instances", "forget_after"];
-
-fn is_read(key: &&Key) -> bool {
-    !PENDING.contains(&key.name)
-}
-
 /// Values of a kind that its range and its words allow at their ends.
 fn samples(kind: Kind) -> Vec<String> {
     let span = |span: Duration| format!("\"{}s {}ms\"", span.as_secs(), span.subsec_millis());
@@ -59,7 +52,7 @@ fn full(keys: &[Key], number: usize) -> Node {
         };
         (key.name.to_owned(), node(data))
     };
-    node(Data::Table(keys.iter().filter(is_read).map(member).collect()))
+    node(Data::Table(keys.iter().map(member).collect()))
 }
 
 #[test]
@@ -91,8 +84,8 @@ fn compare(keys: &'static [Key], path: &[&str]) {
     let error = tree.to_value().deserialize::<File>().unwrap_err();
     let Reason::UnknownField(_, known) = error.kind else { panic!("{path:?}: {error}") };
     let known: BTreeSet<&str> = known.iter().copied().collect();
-    assert_eq!(known, keys.iter().filter(is_read).map(|key| key.name).collect(), "{path:?}");
-    for key in keys.iter().filter(is_read).filter(|key| !key.keys().is_empty()) {
+    assert_eq!(known, keys.iter().map(|key| key.name).collect(), "{path:?}");
+    for key in keys.iter().filter(|key| !key.keys().is_empty()) {
         compare(key.keys(), &[path, &[key.name]].concat());
     }
 }
@@ -197,7 +190,7 @@ fn the_defaults_of_a_mapping_are_those_of_the_table() {
     let mapping = ROOT.iter().find(|key| key.name == "mappings").unwrap();
     let mut seen = 0;
     let mut own = |keys: &[Key], at: &str| {
-        for key in keys.iter().filter(is_read) {
+        for key in keys.iter() {
             if let Default::Own(value) = key.default {
                 seen += 1;
                 assert_eq!(

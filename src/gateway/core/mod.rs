@@ -164,8 +164,8 @@ impl Core {
             self.lwm2m.poll_timeout(),
             self.bridge.poll_timeout(),
             self.names.poll_timeout(),
-            self.announcing.poll_timeout(),
             self.keeper.poll_timeout(),
+            self.announcing.poll_timeout(),
         ])
     }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::core::Core;
 use crate::gateway::io::{Event, Input, Output};
-use crate::gateway::settings::Settings;
+use crate::gateway::settings::{Mappings, Settings};
 use crate::lab::sensors::{Kind, Player};
 use crate::lab::{broker, cell, modem, store};
 use crate::net::Peer;
@@ -64,6 +64,8 @@ pub struct Options {
     pub bays: Option<(u16, Duration)>,
     /// The first server dims the lamp every so often; `None`: never.
     pub order_every: Option<Duration>,
+    /// The gateway takes these mappings in place of those before, after so long; in the order of time.
+    pub reloads: Vec<(Duration, Mappings)>,
     /// What befalls the cell, and how long after the beginning; in the order of time.
     pub mishaps: Vec<(Duration, cell::Order)>,
 }

@@ -10,6 +10,7 @@ use super::{Options, SERVER, players};
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::io::{Input, Output};
+use crate::gateway::settings::Mappings;
 use crate::lab::broker::{self, Broker};
 use crate::lab::cell::{self, Cell, Network, PortId, Traffic};
 use crate::lab::modem::Modem;
@@ -47,6 +48,7 @@ pub(super) struct Surroundings {
     inputs: VecDeque<Input>,
     /// What the MQTT edge has for the core, once that takes messages.
     from_broker: VecDeque<Input>,
+    reloads: VecDeque<(Instant, Mappings)>,
     mishaps: VecDeque<(Instant, cell::Order)>,
     /// How many further bays there are, and when they speak up.
     bays: Option<(u16, Instant)>,
@@ -76,6 +78,11 @@ impl Surroundings {
             broker_turns: broker_turns.into_iter().flatten().collect(),
             inputs: VecDeque::new(),
             from_broker: VecDeque::new(),
+            reloads: options
+                .reloads
+                .iter()
+                .map(|(after, mappings)| (now + *after, mappings.clone()))
+                .collect(),
             mishaps: options.mishaps.iter().map(|(after, order)| (now + *after, *order)).collect(),
             bays: options.bays.map(|(count, after)| (count, now + after)),
         }
@@ -95,6 +102,7 @@ impl Surroundings {
             }
             Output::Subscribe(filters) => {
                 self.broker.subscribe(GATEWAY, &filters, now);
+                self.broker.retain_filters(GATEWAY, &filters);
                 self.filters = filters;
             }
             Output::Publish(PublishId(token), message) => {
@@ -108,9 +116,8 @@ impl Surroundings {
             Output::Withdraw(_) | Output::Acknowledge(_) => {}
             // The gateway has a modem here: it asks the kernel for nothing.
             Output::Datagram(_) | Output::Resolve { .. } => {}
-            Output::Status(_) => {}
             Output::Store(request) => self.store.handle_request(request, now),
-            Output::Event(_) | Output::Stopped => {}
+            Output::Status(_) | Output::Event(_) | Output::Stopped => {}
         }
     }
 
@@ -152,6 +159,10 @@ impl Surroundings {
             self.broker.connect(GATEWAY, false, now);
         }
         self.let_bays_speak(now);
+        while self.reloads.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, mappings)) = self.reloads.pop_front() else { break };
+            self.inputs.push_back(Input::Reload(Box::new(mappings)));
+        }
         while self.mishaps.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, order)) = self.mishaps.pop_front() else { break };
             self.cell.handle_order(order, now);
@@ -169,6 +180,7 @@ impl Surroundings {
                 self.store.poll_timeout(),
                 self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
                 self.broker_turns.front().map(|(at, _)| Deadline::new(*at, "the broker comes or goes")),
+                self.reloads.front().map(|(at, _)| Deadline::new(*at, "the mappings change")),
                 self.mishaps.front().map(|(at, _)| Deadline::new(*at, "the cell is disturbed")),
                 self.bays.map(|(_, at)| Deadline::new(at, "the bays speak up")),
             ]
