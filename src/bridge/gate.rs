@@ -4,7 +4,7 @@
 //! passed waits for its end; a newer one takes its place, so that what leaves is always the newest. A value that falls
 //! back into the dead-band while another waits ends that one too: it is no longer true.
 //!
-//! The state is one entry for each path that has either rule, so no more than instances times resources.
+//! The state is one entry for each path that has or had either rule, so no more than instances times resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -54,13 +54,14 @@ impl Gates {
         sample: SampleId,
         now: Instant,
     ) -> (Option<SampleId>, Verdict) {
-        if *pace == Pace::default() {
-            return (None, Verdict::Out(value));
-        }
+        let is_free = *pace == Pace::default();
         let Some(gate) = self.by_path.get_mut(&path) else {
-            self.by_path.insert(path, Gate { last: (value.clone(), now), held: None });
+            if !is_free {
+                self.by_path.insert(path, Gate { last: (value.clone(), now), held: None });
+            }
             return (None, Verdict::Out(value));
         };
+        // Whatever becomes of this value: an older one that leaves later would take its place.
         let ended = gate.held.take().map(|(sample, _, until)| {
             self.due.remove(&(until, path));
             sample
@@ -217,6 +218,17 @@ mod tests {
         assert_eq!(bench.tell(&Pace::default(), 0, 1.0), out(1.0));
         assert_eq!(bench.tell(&Pace::default(), 0, 1.0), out(1.0));
         assert!(bench.gates.by_path.is_empty());
+    }
+
+    #[test]
+    fn a_value_without_rules_ends_an_older_one_that_waits() {
+        let mut bench = Bench::new();
+        bench.tell(&PACE, 0, 20.0);
+        bench.tell(&PACE, 2, 22.0);
+        let (ended, verdict) = bench.tell(&Pace::default(), 3, 20.1);
+        assert_eq!((ended, verdict), (Some(2), Verdict::Out(Value::Float(20.1))));
+        assert_eq!((bench.released(100), bench.gates.poll_timeout()), (None, None));
+        assert_eq!(bench.tell(&PACE, 20, 20.3), (None, Verdict::Dropped));
     }
 
     #[test]

@@ -269,6 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_held_by_a_rule_that_is_gone_does_not_come_after_a_newer_value() {
+        let mapping = "topic = \"t/a\"\nobject = 3303\nresource = 5700";
+        let mut bridge = bridge(&format!("{mapping}\nmin_interval = \"10s\""));
+        let start = t0();
+        assert_eq!(tell(&mut bridge, "20", start), ["1 /3303/0/5700 Float(20.0)"]);
+        assert_eq!(tell(&mut bridge, "22", start), ["2 held"]);
+        bridge.reload(mappings(mapping));
+        assert_eq!(tell(&mut bridge, "25", start), ["2 superseded", "3 /3303/0/5700 Float(25.0)"]);
+        assert_eq!(bridge.poll_timeout(), None);
+    }
+
+    #[test]
     fn other_mappings_hear_other_topics_and_what_was_held_for_the_old_ones_is_given_up() {
         let rules = "resource = 5700\ndeadband = 0.5\nmin_interval = \"10s\"";
         let mut bridge = bridge(&format!("topic = \"t/a\"\nobject = 3303\n{rules}"));
