@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_large_after_the_conversion_is_called_so() {
+        let error = value(3427, 1, "unit = \"bar\"", "1e306").unwrap_err();
+        assert_eq!(error, "\"1e306\" is too large");
+        // The least of 128 bits.
+        let halved = value(3303, 5700, "scale = 0.5", &i128::MIN.to_string());
+        assert_eq!(halved, Ok(Some(Value::Float(-(2_f64.powi(126))))));
+    }
+
+    #[test]
     fn totals_keep_every_digit_of_64_bits() {
         let energy = |payload: &str| value(3421, 25, "unit = \"kWh\"", payload);
         assert_eq!(energy("48210.5"), Ok(Some(Value::Float(48_210_500.0))));

@@ -40,9 +40,8 @@ pub struct Settings {
     /// What becomes of a message that the broker had stored before we subscribed.
     #[serde(default)]
     pub retained: RetainedSettings,
-    /// Exchange true and false, both ways.
-    #[serde(default)]
-    pub invert: bool,
+    /// Exchange true and false, both ways; not, if absent.
+    pub invert: Option<bool>,
     /// Texts that stand for true and false, beside `true`, `on`, `1` and their opposites.
     pub words: Option<WordsSettings>,
     /// What texts and numbers of the payload stand for; a payload without an entry is refused.
@@ -75,9 +74,8 @@ pub struct ResourceSettings {
     pub resource: u16,
     /// Where the value stands in a JSON payload; absent: the payload is the value.
     pub value: Option<String>,
-    /// Exchange true and false, both ways.
-    #[serde(default)]
-    pub invert: bool,
+    /// Exchange true and false, both ways; not, if absent.
+    pub invert: Option<bool>,
     /// Texts that stand for true and false, beside `true`, `on`, `1` and their opposites.
     pub words: Option<WordsSettings>,
     /// What texts and numbers of the payload stand for; a payload without an entry is refused.
@@ -258,7 +256,7 @@ impl Settings {
     pub(super) fn value_keys(&self) -> impl Iterator<Item = &'static str> {
         let present = [
             ("value", self.value.is_some()),
-            ("invert", self.invert),
+            ("invert", self.invert.is_some()),
             ("words", self.words.is_some()),
             ("enum", !self.table.is_empty()),
             ("scale", self.scale.is_some()),

@@ -154,7 +154,7 @@ impl Rules {
                 None => in_floats(number, affine, precision),
             },
         };
-        if result.is_finite() { Ok(result) } else { Err(no_number(scalar, QuantityError::NotNumber)) }
+        if result.is_finite() { Ok(result) } else { Err(format!("{} is too large", shown(scalar))) }
     }
 
     /// A whole number of a type with 64 bits, rounded so.

@@ -56,7 +56,7 @@ impl Compiler<'_> {
         let words: Vec<_> = words.map(|(word, truth)| (word.trim().to_owned(), truth)).collect();
         self.distinct(&place.key("words"), words.iter().map(|(word, _)| word.as_str()));
         Rules {
-            invert: settings.invert,
+            invert: settings.invert == Some(true),
             words,
             table: self.table(place, settings),
             numbers: self.numbers(place, settings),
@@ -80,7 +80,7 @@ impl Compiler<'_> {
             _ => topic.and_then(|topic| topic.rsplit('/').next()),
         };
         let says_open = name.is_some_and(|name| name.to_ascii_lowercase().contains("open"));
-        if is_opposite && says_open && place.fed && !settings.invert && settings.words.is_none() {
+        if is_opposite && says_open && place.fed && settings.invert.is_none() && settings.words.is_none() {
             self.compiled.warnings.push(Fault {
                 key: place.key("invert"),
                 problem: format!(
@@ -101,7 +101,7 @@ impl Compiler<'_> {
         let has_table = !settings.table.is_empty();
         let takes_table = place.is_whole() || value_type == ValueType::String;
         for (key, present, fits, what) in [
-            ("invert", settings.invert, is_truth, "nothing to invert"),
+            ("invert", settings.invert == Some(true), is_truth, "nothing to invert"),
             ("words", settings.words.is_some(), is_truth, "no true or false"),
             ("enum", has_table, takes_table, "no text or whole number"),
             ("scale", settings.scale.is_some(), is_reckoned, "no number to scale"),
@@ -386,7 +386,9 @@ mod tests {
         };
         for value in ["value = \"/open\"", "value = \"a.isOpen\"", ""] {
             assert_eq!(warnings(value), ["mappings[0].invert"], "{value}");
-            assert!(warnings(&format!("{value}\ninvert = true")).is_empty());
+            for known in [true, false] {
+                assert!(warnings(&format!("{value}\ninvert = {known}")).is_empty());
+            }
         }
         assert!(warnings("value = \"contact\"").is_empty());
         assert!(warnings("words = { true = [\"closed\"], false = [\"open\"] }").is_empty());
