@@ -9,7 +9,9 @@ use crate::lwm2m::model::ResourceDef;
 
 use super::command::{Command, VALUE};
 pub use super::compile::compile;
+use super::pick::Picker;
 use super::pointer::Pointer;
+use super::rules::Rules;
 use super::topic::Filter;
 
 /// One `[[mappings]]` table as written.
@@ -216,7 +218,7 @@ fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
         .map_err(|error| serde::de::Error::custom(format!("{text:?} is no duration like \"10s\": {error}")))
 }
 
-/// Something that is wrong with the mappings.
+/// Something that is wrong with the mappings, or looks so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where, e.g. `mappings[2].resource`.
@@ -280,6 +282,8 @@ pub struct Mappings {
     pub(super) mappings: Vec<Mapping>,
     /// Every way back to the broker.
     pub(super) commands: Vec<Command>,
+    /// What is no fault, and yet probably not meant.
+    pub(super) warnings: Vec<Fault>,
 }
 
 /// One mapping's way up.
@@ -293,6 +297,8 @@ pub(super) struct Mapping {
     pub object: u16,
     pub instance: Selector,
     pub feeds: Vec<Feed>,
+    /// Finds what the pointers of `feeds` point to, in their order.
+    pub picker: Picker,
 }
 
 /// One resource that a mapping feeds.
@@ -301,7 +307,8 @@ pub(super) struct Feed {
     pub resource: &'static ResourceDef,
     /// Where the value stands; `None`: the payload is the value.
     pub value: Option<Pointer>,
-    pub invert: bool,
+    /// What becomes of it.
+    pub rules: Rules,
 }
 
 /// How a mapping finds its instance.
@@ -326,6 +333,11 @@ pub struct Access {
 }
 
 impl Mappings {
+    /// What is no fault, and yet probably not meant: as [`compile`] met it.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
     /// The resources that have a command.
     pub fn access(&self) -> impl Iterator<Item = Access> {
         self.commands.iter().map(|command| Access {

@@ -128,11 +128,24 @@ impl Trial {
                     outcome.is_refused = true;
                     outcome.reasons.push(format!("refused: {why}"));
                 }
-                Event::DownlinkDone { .. } => {}
+                Event::Dropped { path, .. } => {
+                    outcome.reasons.push(format!("{path} is within its deadband of the last value"));
+                }
+                // Nothing is held back from one day to the next, and nothing is written here.
+                Event::Held { .. }
+                | Event::Released { .. }
+                | Event::Superseded { .. }
+                | Event::Withdrawn { .. }
+                | Event::DownlinkDone { .. } => {}
             }
         }
-        if self.bridge.stats().unmatched > before.unmatched {
+        let after = *self.bridge.stats();
+        if after.unmatched > before.unmatched {
             outcome.reasons.push("no mapping is for this topic".to_owned());
+        }
+        let skipped = after.skipped - before.skipped;
+        if skipped > 0 {
+            outcome.reasons.push(format!("{skipped} skipped: null, NaN or nothing"));
         }
         outcome
     }

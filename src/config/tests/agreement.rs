@@ -14,7 +14,7 @@ use crate::bridge::mapping::compile;
 const SHIPPED: &str = include_str!("../../../config/nbgate.toml");
 
 /// Keys that have their name and place already, but no reader yet.
-const PENDING: [&str; 4] = ["retained", "max_instances", "forget_after", "reply"];
+const PENDING: [&str; 2] = ["max_instances", "forget_after"];
 
 fn is_read(key: &&Key) -> bool {
     !PENDING.contains(&key.name)
