@@ -16,5 +16,7 @@ pub mod lwm2m;
 pub mod modem;
 pub mod mqtt;
 pub mod net;
+pub mod persist;
 pub mod seed;
 pub mod status;
+pub mod store;

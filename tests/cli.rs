@@ -271,3 +271,63 @@ fn created(request: &[u8]) -> Vec<u8> {
     response.extend(b"\x82rd\x011");
     response
 }
+
+/// A folder with a configuration of two files.
+fn configuration(main: &str, other: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nbgate.toml");
+    std::fs::write(&path, main).unwrap();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    std::fs::write(folder.path().join("conf.d/10-more.toml"), other).unwrap();
+    (folder, path.to_str().unwrap().to_owned())
+}
+
+const SERVED: &str =
+    "uplink = \"udp\"\nlwm2m.endpoint = \"a\"\n[[lwm2m.servers]]\nuri = \"coap://127.0.0.1\"\n";
+const MAPPED: &str = "[[mappings]]\ntopic = \"t/{x}\"\nobject = 3303\nresource = 5700\ninstance = \"{x}\"\n";
+
+#[test]
+fn check_tells_a_good_configuration_in_short() {
+    let (_folder, path) = configuration(SERVED, MAPPED);
+    let checked = output(&["check", "--config", &path]);
+    let lines = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    for expected in
+        ["conf.d/10-more.toml", "server coap://127.0.0.1", "subscribes t/+", "the configuration is good"]
+    {
+        assert!(lines.contains(expected), "{expected} in {lines}");
+    }
+    let json = output(&["check", "--config", &path, "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["ok"], &json["mappings"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn check_tells_all_faults_with_their_lines_and_ends_with_2() {
+    let (_folder, path) = configuration(&format!("{SERVED}lifetim = \"1d\"\n"), &MAPPED.replace("5700", "1"));
+    let checked = output(&["check", "--config", &path]);
+    let lines = text(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(2));
+    for expected in
+        ["2 faults", "nbgate.toml:5: lwm2m.servers[0].lifetim", "10-more.toml:4: mappings[0].resource"]
+    {
+        assert!(lines.contains(expected), "{expected} in {lines}");
+    }
+    let json = output(&["check", "--config", &path, "--json"]);
+    assert_eq!(json.status.code(), Some(2));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["ok"], &json["faults"][0]["line"]), (&false.into(), &5.into()));
+    assert_eq!(json["faults"][1]["key"], "mappings[0].resource");
+}
+
+#[test]
+fn config_show_tells_where_each_value_comes_from() {
+    let (_folder, path) = configuration(SERVED, "[mqtt]\nurl = \"mqtt://me:secret@h\"\n");
+    let mut command = nbgate(&["config", "show", "--effective", "--config", &path]);
+    let shown = text(&command.env(concat!("NBGATE", "_MQTT__CLIENT_ID"), "gw-1").output().unwrap().stdout);
+    let line = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+    assert!(line("uplink").ends_with("nbgate.toml:1"), "{shown}");
+    assert!(line("mqtt.url").contains("me:***@h") && line("mqtt.url").ends_with("10-more.toml:2"), "{shown}");
+    assert!(line("mqtt.client_id").ends_with("# NBGATE_MQTT__CLIENT_ID"), "{shown}");
+    assert!(line("lwm2m.nat_idle").ends_with("# default"), "{shown}");
+}

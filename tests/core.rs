@@ -17,6 +17,7 @@ use nbgate::link::clock;
 use nbgate::lwm2m::Value;
 use nbgate::lwm2m::client::HostFacts;
 use nbgate::net::{Datagram, Peer};
+use nbgate::persist;
 use nbgate::seed::Seed;
 
 const SERVER: &str = "192.0.2.1:5683";
@@ -31,6 +32,7 @@ struct Bench {
     sent: Vec<Vec<u8>>,
     /// Topics that it published to.
     published: Vec<String>,
+    statuses: Vec<String>,
 }
 
 impl Bench {
@@ -45,13 +47,15 @@ impl Bench {
         );
         let now = clock::now();
         let settings = config::parse(&text, host).unwrap().gateway;
-        let core = Core::new(settings, Seed::new(1), now);
+        let mut core = Core::new(settings, Seed::new(1), now);
+        core.handle(Input::Store(persist::Answer::nothing_kept()), now);
         Self {
             core,
             server: Server::new(Settings::default(), Seed::new(2)),
             now,
             sent: vec![],
             published: vec![],
+            statuses: vec![],
         }
     }
 
@@ -80,6 +84,8 @@ impl Bench {
                 if let Output::Publish(id, message) = output {
                     self.published.push(message.topic);
                     self.core.handle(Input::Published(id), self.now);
+                } else if let Output::Status(status) = output {
+                    self.statuses.push(status);
                 } else if let Output::Datagram(outgoing) = output {
                     self.core.handle(Input::DatagramSent(outgoing.id), self.now);
                     let payload = outgoing.datagram.payload;
@@ -189,4 +195,24 @@ fn an_execute_that_comes_twice_runs_once_and_is_answered_twice_ex_06() {
     let changed = [0x60, 0x44, 0x77, 0x77];
     assert_eq!(bench.sent.iter().filter(|sent| **sent == changed).count(), 2);
     assert_eq!(bench.published, ["lamp/reset"]);
+}
+
+#[test]
+fn the_status_follows_the_registration_and_is_said_only_when_it_changes() {
+    let mut bench = Bench::new(Host::default());
+    bench.registered();
+    bench.now += Duration::from_secs(2);
+    bench.core.handle(Input::Tick, bench.now);
+    bench.exchange();
+    let registered = |status: &String| {
+        let json: serde_json::Value = serde_json::from_str(status).unwrap();
+        assert_eq!((&json["state"], &json["servers"]), (&"online".into(), &1.into()), "{status}");
+        json["registered"].as_u64().unwrap()
+    };
+    assert_eq!(bench.statuses.iter().map(registered).collect::<Vec<_>>(), [0, 1]);
+    bench.ask("read /3/0");
+    bench.now += Duration::from_secs(2);
+    bench.core.handle(Input::Tick, bench.now);
+    bench.exchange();
+    assert_eq!(bench.statuses.len(), 2);
 }

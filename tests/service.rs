@@ -1,6 +1,7 @@
 //! What the running service tells about itself: to the service manager, over the status socket, to Prometheus.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -169,5 +170,119 @@ fn level_and_format_of_the_log_are_configured() {
     for line in log.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(event["time"].is_string() && event["message"].is_string(), "{line}");
+    }
+}
+
+/// Runs to the end; gives the exit code, and standard output and error.
+fn ask(service: &Service, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let runtime_dir = service.path("run");
+    let output = nbgate(arguments).arg("--runtime-dir").arg(runtime_dir).output().unwrap();
+    let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn status_shows_the_running_service_as_a_page_and_as_json() {
+    let service = Service::start("", &[]);
+    service.wait_for_log("no connection to the broker");
+    let (code, page, stderr) = ask(&service, &["status"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    for expected in
+        ["Degraded, running for", "endpoint   gw", "link       ready", "broker     not connected", "server 1"]
+    {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    let (code, json, _) = ask(&service, &["status", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &report["health"], &report["endpoint"]), (Some(0), &"degraded".into(), &"gw".into()));
+}
+
+#[test]
+fn health_has_an_exit_code_for_degraded_and_for_not_running() {
+    let mut service = Service::start("", &[]);
+    service.wait_for_log("no connection to the broker");
+    let (code, line, _) = ask(&service, &["health"]);
+    assert_eq!(code, Some(1));
+    assert!(line.starts_with("degraded: not registered at server 1"), "{line}");
+    service.signal("TERM");
+    service.child.wait().unwrap();
+    assert!(!service.path("run/status.sock").exists());
+    for what in ["health", "status"] {
+        let (code, _, stderr) = ask(&service, &[what]);
+        assert_eq!(code, Some(3));
+        assert!(stderr.contains("not running"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_service_that_was_killed_leaves_a_socket_that_the_next_one_replaces() {
+    let mut service = Service::start("", &[]);
+    service.wait_for_log("no connection to the broker");
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    assert_eq!(ask(&service, &["health"]).0, Some(3));
+    let folder = std::mem::replace(&mut service.folder, tempfile::tempdir().unwrap());
+    let second = Service::start_in(folder, "", &[]);
+    second.wait_for_log("no connection to the broker");
+    assert_eq!(ask(&second, &["health"]).0, Some(1));
+}
+
+#[test]
+fn a_second_service_in_the_same_place_says_so_and_does_not_take_the_socket() {
+    let first = Service::start("", &[]);
+    first.wait_for_log("no connection to the broker");
+    let runtime_dir = first.path("run");
+    let second = Service::start("", &[("RUNTIME_DIRECTORY", runtime_dir.to_str().unwrap())]);
+    second.wait_for_log("another nbgate is running");
+    drop(second);
+    assert_eq!(ask(&first, &["health"]).0, Some(1));
+}
+
+#[test]
+fn metrics_are_served_on_wish() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let service = Service::start(&format!("[metrics]\nlisten = \"{free}\""), &[]);
+    service.wait_for_log("metrics are served");
+    let mut stream = std::net::TcpStream::connect(free).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\nnbgate_server_registered{server=\"1\"} 0\n"), "{answer}");
+}
+
+#[test]
+fn metrics_that_others_could_reach_are_a_fault() {
+    let mut service = Service::start("[metrics]\nlisten = \"0.0.0.0:9464\"", &[]);
+    assert_eq!(service.child.wait().unwrap().code(), Some(2));
+    let log = service.wait_for_log("fix: ");
+    assert!(log.contains("metrics.listen: 0.0.0.0:9464 can be reached from other machines"), "{log}");
+}
+
+#[test]
+fn a_reload_is_told_to_the_service_manager_whether_the_configuration_is_good_or_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("notify");
+    let manager = Manager::listen(&at);
+    let service = Service::start("", &[("NOTIFY_SOCKET", at.to_str().unwrap())]);
+    manager.wait_for("READY=1");
+    let config = std::fs::read_to_string(service.path("nbgate.toml")).unwrap();
+    let mapping = "[[mappings]]\ntopic = \"a\"\nobject = 3303\nresource = 5700\n";
+    let faulty = "[[mappings]]\ntopic = \"a/#/b\"\nobject = 3303\nresource = 99\n";
+    for (mappings, said) in
+        [(mapping, "mappings are replaced filters=1"), (faulty, "the mappings stay as they are")]
+    {
+        std::fs::write(service.path("nbgate.toml"), format!("{config}{mappings}")).unwrap();
+        service.signal("HUP");
+        let seen = manager.wait_for("RELOADING=1");
+        // systemd.service(5), Type=notify-reload, asks for the time with it.
+        assert!(seen.last().unwrap().contains("MONOTONIC_USEC="), "{seen:?}");
+        manager.wait_for("READY=1");
+        let log = std::fs::read_to_string(service.path("log")).unwrap();
+        assert!(log.contains(said), "{said} in {log}");
+    }
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    for key in ["mappings[0].topic", "mappings[0].resource"] {
+        assert!(log.contains(key), "every fault is told: {key} in {log}");
     }
 }

@@ -37,11 +37,12 @@ const ROOMS: &[Room] = &[
     Room { name: "modem", kind: Pure, may: &["at", "net", "clock", "seed"] },
     Room { name: "coap", kind: Pure, may: &["net", "clock", "seed"] },
     Room { name: "lwm2m", kind: Pure, may: &["coap", "net", "clock", "seed"] },
-    Room { name: "bridge", kind: Pure, may: &["lwm2m", "clock"] },
+    Room { name: "persist", kind: Pure, may: &["clock"] },
+    Room { name: "bridge", kind: Pure, may: &["lwm2m", "persist", "clock"] },
     Room {
         name: "gateway",
         kind: Pure,
-        may: &["clock", "seed", "net", "at", "modem", "coap", "lwm2m", "bridge"],
+        may: &["clock", "seed", "net", "persist", "at", "modem", "coap", "lwm2m", "bridge"],
     },
     Room {
         name: "gateway::run",
@@ -55,17 +56,28 @@ const ROOMS: &[Room] = &[
             "bridge::message",
             "link",
             "mqtt",
+            "store",
+            "persist",
             "config",
             "status::notify",
         ],
     },
     // What it reads is what the client shows.
-    Room { name: "gateway::host", kind: Edge, may: &["gateway::settings", "lwm2m::client"] },
+    Room {
+        name: "gateway::host",
+        kind: Edge,
+        may: &["gateway::settings", "lwm2m::client", "clock", "link::clock"],
+    },
     // Values and pages of them, by way of the loop.
     Room { name: "gateway::questions", kind: Edge, may: &["gateway", "lwm2m::path"] },
     Room { name: "link", kind: Edge, may: &["net", "clock"] },
     Room { name: "mqtt", kind: Edge, may: &["bridge::message", "seed"] },
-    Room { name: "status", kind: Edge, may: &["gateway", "link::clock", "clock", "at::Redacted"] },
+    Room { name: "store", kind: Edge, may: &["persist", "clock"] },
+    Room {
+        name: "status",
+        kind: Edge,
+        may: &["gateway", "link::clock", "clock", "at::Redacted", "net", "coap", "lwm2m", "bridge"],
+    },
     // It fills in the settings of every layer.
     Room {
         name: "config",
@@ -85,6 +97,7 @@ const ROOMS: &[Room] = &[
     // What the virtual modem and its radio cell say to each other.
     Room { name: "lab::radio", kind: Pure, may: &["clock", "seed", "net"] },
     Room { name: "lab::broker", kind: Pure, may: &["clock"] },
+    Room { name: "lab::store", kind: Pure, may: &["clock", "persist"] },
     Room { name: "lab::broker_edge", kind: Edge, may: &[] },
     Room {
         name: "lab::sensors_edge",
@@ -112,7 +125,17 @@ const ROOMS: &[Room] = &[
     Room {
         name: "lab::world",
         kind: Pure,
-        may: &["clock", "seed", "net", "lab", "gateway", "bridge::message", "lwm2m::path", "lwm2m::value"],
+        may: &[
+            "clock",
+            "seed",
+            "net",
+            "persist",
+            "lab",
+            "gateway",
+            "bridge::message",
+            "lwm2m::path",
+            "lwm2m::value",
+        ],
     },
 ];
 

@@ -12,6 +12,7 @@ use nbgate::gateway::settings::Host;
 use nbgate::lab::server::{Event, Server, Settings};
 use nbgate::link::clock;
 use nbgate::net::{Datagram, Peer};
+use nbgate::persist;
 use nbgate::seed::Seed;
 
 /// A mapping takes so many instances.
@@ -75,6 +76,7 @@ impl Gateway {
             config::parse(&text(instances), Host::default()).expect("the bench's configuration is good");
         let now = clock::now();
         let mut gateway = Self { core: Core::new(config.gateway, Seed::new(1), now), now };
+        gateway.core.handle(Input::Store(persist::Answer::nothing_kept()), now);
         for number in 0..instances {
             gateway.sample(number, 20.0);
         }
@@ -148,7 +150,7 @@ impl Gateway {
 
 fn text(instances: usize) -> String {
     let mappings = (0..instances.div_ceil(PER_MAPPING)).map(|number| {
-        format!("[[mappings]]\ntopic = \"s{number}/{{id}}\"\nobject = 3303\nresource = 5700\ninstance = \"{{id}}\"\n")
+        format!("[[mappings]]\ntopic = \"s{number}/{{id}}\"\nobject = 3303\nresource = 5700\ninstance = \"{{id}}\"\nmax_instances = {PER_MAPPING}\n")
     });
     format!(
         "uplink = \"udp\"\n[lwm2m]\nendpoint = \"gw\"\n[lwm2m.coap]\nprofile = \"lan\"\n\

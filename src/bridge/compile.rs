@@ -7,6 +7,7 @@ use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
 
 use super::command::{Command, Payload, Target, VALUE, is_of_execute};
 use super::downlink::CONFIRM_WITHIN;
+use super::instances::{DEFAULT_PER_MAPPING, MAX_PER_MAPPING};
 use super::mapping::{
     CommandSettings, Fault, Feed, InstanceSettings, Mapping, Mappings, ReplySettings, ResourceSettings,
     Selector, Settings,
@@ -18,6 +19,8 @@ use super::reply::{LONGEST_WAIT, Reply, SHORTEST_WAIT};
 use super::rules::{Rules, is_feedable};
 use super::topic::{Filter, Template, is_name, is_topic};
 use values::Place;
+
+const DAY_SECS: u64 = 86_400;
 
 /// Most names that a hint lists.
 const HINTS: usize = 6;
@@ -66,6 +69,7 @@ impl Compiler<'_> {
         // Of a bad topic nobody knows the captures.
         let instance =
             filter.as_ref().and_then(|filter| self.instance(at, settings, filter.as_ref(), object));
+        let (max_instances, forget_after) = self.bounds(at, settings);
         let resources = self.resources(at, settings);
         let Some(object) = object else { return };
         let topic = settings.topic.as_deref();
@@ -82,6 +86,8 @@ impl Compiler<'_> {
             object: object.id,
             instance: instance.selector,
             picker: Picker::new(feeds.iter().filter_map(|feed| feed.value.as_ref())),
+            max_instances,
+            forget_after,
             feeds,
         });
     }
@@ -160,6 +166,32 @@ impl Compiler<'_> {
                 Some(Instance { selector, target: Target::Captured(names) })
             }
         }
+    }
+
+    /// How many instances there may be, and after how many days one is forgotten.
+    fn bounds(&mut self, at: &str, settings: &Settings) -> (usize, Option<u32>) {
+        let max = settings.max_instances.unwrap_or(DEFAULT_PER_MAPPING);
+        if !(1..=MAX_PER_MAPPING).contains(&max) {
+            let fix = format!("write a number from 1 to {MAX_PER_MAPPING}");
+            self.fault(format!("{at}.max_instances"), format!("{max} is out of bounds"), fix);
+        }
+        let days = settings.forget_after.map(|after| u32::try_from(after.as_secs() / DAY_SECS));
+        if matches!(days, Some(Ok(0))) {
+            let problem = "days are counted, and this is less than one";
+            self.fault(format!("{at}.forget_after"), problem, "write whole days, such as \"30days\"");
+        }
+        let of_captures = matches!(settings.instance, Some(InstanceSettings::Captures(_)));
+        let given = [("max_instances", settings.max_instances.is_some()), ("forget_after", days.is_some())];
+        for (key, _) in given.iter().filter(|(_, given)| *given && !of_captures) {
+            let problem = format!("there is one instance, so {key} says nothing");
+            self.fault(
+                format!("{at}.{key}"),
+                problem,
+                format!("remove {key}, or let captures name the instance"),
+            );
+        }
+        // So long that nobody lives to see it is never.
+        (max, days.and_then(Result::ok))
     }
 
     /// Every resource of the mapping with its place: the one of the short form, or those of the list.
@@ -575,6 +607,18 @@ mod tests {
         assert!(faults(&[&format!("{without}\ninstance = 0")]).is_empty());
         assert_eq!(fault(&format!("{without}\ninstance = 65535")).0, "mappings[0].instance");
         assert_eq!(fault(&format!("{without}\ninstance = -1")).0, "mappings[0].instance");
+    }
+
+    #[test]
+    fn bounds_of_instances_are_for_captures_and_in_bounds() {
+        let with = |keys: &str| format!("{TEMPERATURE}\n{keys}");
+        assert!(faults(&[&with("max_instances = 16384\nforget_after = \"30days\"")]).is_empty());
+        for bad in ["max_instances = 0", "max_instances = 16385"] {
+            assert_eq!(fault(&with(bad)).0, "mappings[0].max_instances");
+        }
+        assert_eq!(fault(&with("forget_after = \"23h\"")).0, "mappings[0].forget_after");
+        let one = "topic = \"a\"\nobject = 3303\nresource = 5700\nforget_after = \"2days\"";
+        assert_eq!(fault(one).0, "mappings[0].forget_after");
     }
 
     #[test]

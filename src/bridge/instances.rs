@@ -1,83 +1,140 @@
 //! Which Object Instance stands for which capture, e.g. instance 2 of 3303 for the room `cellar`.
 //!
 //! An instance is allocated when its captures are first seen: the lowest ID of the object that is free, counted
-//! from 0, and kept for the run. Mappings that name the same captures for the same object share the instance.
+//! from 0. It is kept over restarts ([`Instances::restore`]), whatever order the topics then come in, until the mapping's
+//! `forget_after` has passed without a value. Mappings that name the same captures for the same object share the instance.
+//!
+//! What a mapping that is no longer configured has brought about keeps its ID, but is not shown.
+
+mod entry;
+mod forgetting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most instances that one mapping may bring about; further ones are refused.
+use crate::persist::{self, Day};
+
+use super::mapping::{Mapping, Selector};
+pub use entry::Key;
+use entry::{Entry, Name};
+
+/// Most instances that one mapping may bring about, whatever `max_instances` says; further ones are refused.
 pub const MAX_PER_MAPPING: usize = 16_384;
+
+/// Instances of a mapping that does not say.
+pub const DEFAULT_PER_MAPPING: usize = 256;
 
 /// Longest text that a capture may stand for, in octets.
 pub const MAX_CAPTURE_OCTETS: usize = 128;
 
-/// What an instance stands for: the values of the captures that `instance` names, in its order.
-pub type Key = Vec<String>;
-
-/// The instances of all mapped objects.
+/// The instances of all mapped objects. At most [`MAX_PER_MAPPING`] of each mapping, and 65,535 of an object with those
+/// that are remembered of mappings which are gone; then further ones are refused.
 #[derive(Debug, Default)]
 pub struct Instances {
+    sources: Vec<Source>,
+    /// The source of each mapping; `None` for one that allocates nothing.
+    by_mapping: Vec<Option<usize>>,
     by_object: BTreeMap<u16, Object>,
-    by_mapping: BTreeMap<usize, BTreeSet<u16>>,
+    /// What is to be written.
+    unwritten: BTreeMap<(u16, u16), Urgency>,
+    today: Option<Day>,
 }
 
-/// The captures with a `/` between, which none of them contains.
-///
-/// Its first octets stand before it as a number: most comparisons end there, and need not follow the text to where it lies.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
-    head: u128,
-    text: Box<str>,
+/// How soon a change should be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// An old date is no harm.
+    Lazily,
+    /// A server may soon know of it.
+    Soon,
 }
 
-impl Name {
-    fn new(key: &[&str]) -> Self {
-        let text = key.join("/");
-        let mut head = [0; 16];
-        head.iter_mut().zip(text.bytes()).for_each(|(octet, of_text)| *octet = of_text);
-        Self { head: u128::from_be_bytes(head), text: text.into() }
-    }
+/// What allocates instances: a filter, and the captures in it that tell them apart. Mappings that agree in these and in the
+/// object are one source, with the smallest of their bounds and the longest of their memories.
+#[derive(Debug, PartialEq, Eq)]
+struct Source {
+    object: u16,
+    /// By this it is known in the next run.
+    name: String,
+    max: usize,
+    /// Days without a value; `None`: for ever.
+    forget_after: Option<u32>,
+    count: usize,
+    is_full_told: bool,
 }
 
 #[derive(Debug, Default)]
 struct Object {
     by_name: BTreeMap<Name, u16>,
-    by_id: BTreeMap<u16, Key>,
+    by_id: BTreeMap<u16, Entry>,
     /// IDs that a mapping names outright, so that they stand for no capture.
     fixed: BTreeSet<u16>,
-    /// No ID below is free: what is allocated stays so.
+    /// No ID below is free.
     free_from: u16,
 }
 
 /// Why there is no instance for a capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InstanceError {
-    /// The mapping has [`MAX_PER_MAPPING`] instances.
-    #[error("this mapping has {MAX_PER_MAPPING} instances already, and gets no more")]
-    Full,
+    /// The mapping has as many instances as it may have.
+    #[error("this mapping has {max} instances already (max_instances), and gets no more")]
+    Full {
+        /// How many.
+        max: usize,
+        /// It is the first refusal of this mapping.
+        first: bool,
+    },
+    /// The object has none left.
+    #[error("every instance of object {object} stands for something already")]
+    NoneLeft {
+        /// Which.
+        object: u16,
+    },
     /// A level of the topic is longer than [`MAX_CAPTURE_OCTETS`], or empty.
     #[error("what {{capture}} stands for must have 1 to {MAX_CAPTURE_OCTETS} octets")]
     BadCapture,
 }
 
 impl Instances {
-    /// `id` of `object` stands for no capture; what it stood for gets another one.
-    pub fn reserve(&mut self, object: u16, id: u16) {
-        let object = self.by_object.entry(object).or_default();
-        object.fixed.insert(id);
-        if let Some(key) = object.by_id.remove(&id) {
-            object.by_name.remove(&Name::new(&key.iter().map(String::as_str).collect::<Vec<_>>()));
+    /// Knows no instance yet but those that mappings name outright.
+    pub fn new(mappings: &[Mapping]) -> Self {
+        let mut instances = Self::default();
+        for mapping in mappings {
+            let source = match (&mapping.instance, &mapping.filter) {
+                (Selector::Fixed(id), _) => {
+                    instances.by_object.entry(mapping.object).or_default().fixed.insert(*id);
+                    None
+                }
+                (Selector::Captured(_), None) => None,
+                (Selector::Captured(positions), Some(filter)) => Some(Source {
+                    object: mapping.object,
+                    name: source_name(&filter.subscription(), positions),
+                    max: mapping.max_instances,
+                    forget_after: mapping.forget_after,
+                    count: 0,
+                    is_full_told: false,
+                }),
+            };
+            let index = source.map(|source| instances.add_source(source));
+            instances.by_mapping.push(index);
         }
+        instances
     }
 
-    /// The mappings are others: nothing is reserved, and their bounds count anew what they feed. What an instance
-    /// stands for stays.
-    pub fn forget_mappings(&mut self) {
-        self.by_mapping.clear();
-        for object in self.by_object.values_mut() {
-            object.fixed.clear();
-            object.free_from = 0;
-        }
+    fn add_source(&mut self, new: Source) -> usize {
+        let same = |known: &Source| (known.object, &known.name) == (new.object, &new.name);
+        let Some(index) = self.sources.iter().position(same) else {
+            self.sources.push(new);
+            return self.sources.len() - 1;
+        };
+        let known = &mut self.sources[index];
+        known.max = known.max.min(new.max);
+        known.forget_after = known.forget_after.zip(new.forget_after).map(|(a, b)| a.max(b));
+        index
+    }
+
+    /// It is this day, as far as anybody knows.
+    pub const fn set_today(&mut self, today: Option<Day>) {
+        self.today = today;
     }
 
     /// The instance of `object` for these captures, allocated if need be, on behalf of the mapping with this index.
@@ -90,26 +147,34 @@ impl Instances {
         object: u16,
         key: &[&str],
     ) -> Result<u16, InstanceError> {
-        if key.iter().any(|value| value.is_empty() || value.len() > MAX_CAPTURE_OCTETS) {
+        if !entry::is_key(key) {
             return Err(InstanceError::BadCapture);
         }
+        let none_left = InstanceError::NoneLeft { object };
+        let index = self.by_mapping.get(mapping).copied().flatten().ok_or(none_left)?;
+        let of_object = self.by_object.entry(object).or_default();
         let name = Name::new(key);
-        let known = self.by_mapping.entry(mapping).or_default();
-        let object = self.by_object.entry(object).or_default();
-        let existing = object.by_name.get(&name).copied();
-        if existing.is_some_and(|id| known.contains(&id)) {
-            return existing.ok_or(InstanceError::Full);
+        let existing = of_object.by_name.get(&name).copied();
+        if let Some((id, entry)) = existing.and_then(|id| Some((id, of_object.by_id.get_mut(&id)?))) {
+            if entry.has(index) {
+                if entry.see(self.today) {
+                    self.unwritten.entry((object, id)).or_insert(Urgency::Lazily);
+                }
+                return Ok(id);
+            }
         }
-        if known.len() >= MAX_PER_MAPPING {
-            return Err(InstanceError::Full);
+        let source = self.sources.get_mut(index).ok_or(none_left)?;
+        if source.count >= source.max {
+            let first = !std::mem::replace(&mut source.is_full_told, true);
+            return Err(InstanceError::Full { max: source.max, first });
         }
-        let id = match existing {
-            Some(id) => id,
-            None => object.allocate().ok_or(InstanceError::Full)?,
-        };
-        known.insert(id);
-        object.by_id.insert(id, key.iter().map(|value| (*value).to_owned()).collect());
-        object.by_name.insert(name, id);
+        let id = existing.or_else(|| of_object.allocate()).ok_or(none_left)?;
+        source.count += 1;
+        let entry = of_object.by_id.entry(id).or_insert_with(|| Entry::new(key, self.today));
+        entry.add(index, &source.name);
+        entry.see(self.today);
+        of_object.by_name.insert(name, id);
+        self.unwritten.insert((object, id), Urgency::Soon);
         Ok(id)
     }
 
@@ -118,10 +183,83 @@ impl Instances {
         self.by_object.get(&object)?.by_name.get(&Name::new(key)).copied()
     }
 
+    /// Takes what was remembered, and gives the instances that a mapping still feeds: objects and IDs, in order.
+    ///
+    /// What is no instance, or contradicts what this run has allocated before it heard of the old ones, is left out. What goes
+    /// beyond the bound of its mapping stays remembered, but is not shown.
+    pub fn restore(&mut self, remembered: Vec<persist::Instance>) -> Vec<(u16, u16)> {
+        let mut shown = vec![];
+        for instance in remembered {
+            let at = (instance.object, instance.id);
+            let key: Vec<&str> = instance.key.iter().map(String::as_str).collect();
+            if !entry::is_key(&key) || instance.id == u16::MAX {
+                continue;
+            }
+            let of_object = self.by_object.entry(instance.object).or_default();
+            if of_object.fixed.contains(&instance.id) {
+                let (object, id) = at;
+                tracing::info!(
+                    object,
+                    id,
+                    ?key,
+                    "a mapping names this instance now; forgotten for its captures"
+                );
+                self.unwritten.insert(at, Urgency::Soon);
+                continue;
+            }
+            let name = Name::new(&key);
+            if of_object.by_id.contains_key(&instance.id) || of_object.by_name.contains_key(&name) {
+                continue;
+            }
+            of_object.by_name.insert(name, instance.id);
+            let entry = Entry::restored(instance, &mut self.sources);
+            if entry.is_shown() {
+                shown.push(at);
+            }
+            of_object.by_id.insert(at.1, entry);
+        }
+        shown
+    }
+
+    /// The mappings are others from now on. What an instance stands for stays; those that a mapping feeds are given, as by
+    /// [`Self::restore`].
+    pub fn reload(&mut self, mappings: &[Mapping]) -> Vec<(u16, u16)> {
+        let before = std::mem::replace(self, Self::new(mappings));
+        self.today = before.today;
+        self.unwritten = before.unwritten;
+        let all = before.by_object.iter().flat_map(|(object, of)| {
+            of.by_id.iter().map(|(id, entry)| entry.to_persist(*object, *id, &before.sources))
+        });
+        self.restore(all.collect())
+    }
+
+    /// Everything is to be written, as if nothing ever had been.
+    pub fn write_all(&mut self) {
+        let all = self.by_object.iter().flat_map(|(object, of)| of.by_id.keys().map(|id| (*object, *id)));
+        self.unwritten.extend(all.map(|at| (at, Urgency::Soon)));
+    }
+
+    /// The next change for the store.
+    pub fn poll_write(&mut self) -> Option<(persist::Write, Urgency)> {
+        let ((object, id), urgency) = self.unwritten.pop_first()?;
+        let entry = self.by_object.get(&object).and_then(|of| of.by_id.get(&id));
+        let write = match entry {
+            Some(entry) => persist::Write::Instance(entry.to_persist(object, id, &self.sources)),
+            None => persist::Write::Forget { object, id },
+        };
+        Some((write, urgency))
+    }
+
     /// What this instance stands for; `None` if it was not allocated for captures.
     pub fn key(&self, object: u16, id: u16) -> Option<&Key> {
-        self.by_object.get(&object)?.by_id.get(&id)
+        self.by_object.get(&object)?.by_id.get(&id).map(|entry| &entry.key)
     }
+}
+
+/// A filter without the names of its captures, and which of them make the key: renaming one changes nothing.
+fn source_name(subscription: &str, positions: &[usize]) -> String {
+    let positions: Vec<_> = positions.iter().map(usize::to_string).collect();
+    format!("{subscription} {}", positions.join(","))
 }
 
 impl Object {
@@ -136,63 +274,4 @@ impl Object {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_same_capture_is_the_same_instance_in_all_mappings_of_an_object() {
-        let mut instances = Instances::default();
-        assert_eq!(instances.find_or_allocate(0, 3416, &["21"]), Ok(0));
-        assert_eq!(instances.find_or_allocate(0, 3416, &["7"]), Ok(1));
-        assert_eq!(instances.find_or_allocate(1, 3416, &["7"]), Ok(1));
-        assert_eq!(instances.find_or_allocate(1, 3303, &["7"]), Ok(0));
-        assert_eq!(instances.key(3416, 1), Some(&vec!["7".to_owned()]));
-        assert_eq!(instances.key(3416, 2), None);
-    }
-
-    #[test]
-    fn reserved_ids_are_passed_over() {
-        let mut instances = Instances::default();
-        instances.reserve(3303, 0);
-        instances.reserve(3303, 2);
-        let ids = ["a", "b", "c"].map(|room| instances.find_or_allocate(0, 3303, &[room]).unwrap());
-        assert_eq!(ids, [1, 3, 4]);
-    }
-
-    #[test]
-    fn a_mapping_gets_no_more_than_its_bound_and_others_are_not_hindered() {
-        let mut instances = Instances::default();
-        for room in 0..MAX_PER_MAPPING {
-            instances.find_or_allocate(0, 3303, &[&room.to_string()]).unwrap();
-        }
-        assert_eq!(instances.find_or_allocate(0, 3303, &["one more"]), Err(InstanceError::Full));
-        assert_eq!(instances.find_or_allocate(0, 3303, &["0"]), Ok(0));
-        assert_eq!(instances.find_or_allocate(1, 3303, &["one more"]), Ok(MAX_PER_MAPPING as u16));
-        assert_eq!(instances.find_or_allocate(0, 3303, &["one more"]), Err(InstanceError::Full));
-    }
-
-    #[test]
-    fn long_and_empty_captures_are_refused() {
-        let mut instances = Instances::default();
-        let long = "x".repeat(MAX_CAPTURE_OCTETS + 1);
-        assert_eq!(instances.find_or_allocate(0, 3303, &[&long]), Err(InstanceError::BadCapture));
-        assert_eq!(instances.find_or_allocate(0, 3303, &[""]), Err(InstanceError::BadCapture));
-    }
-
-    proptest! {
-        #[test]
-        fn ids_and_captures_stay_one_to_one(steps in prop::collection::vec((0_usize..3, "[a-c]{1,2}"), 0..60)) {
-            let mut instances = Instances::default();
-            let mut seen = BTreeMap::new();
-            for (mapping, room) in steps {
-                let id = instances.find_or_allocate(mapping, 3303, &[&room]).unwrap();
-                prop_assert_eq!(*seen.entry(room.clone()).or_insert(id), id);
-                prop_assert_eq!(instances.key(3303, id), Some(&vec![room]));
-            }
-            let ids: BTreeSet<_> = seen.values().collect();
-            prop_assert_eq!(ids.len(), seen.len());
-        }
-    }
-}
+mod tests;

@@ -32,6 +32,11 @@ pub struct Settings {
     /// Object Instance ID, or the captures it is allocated for: `"{room}"`, `"{site}/{room}"`. 0 where the topic
     /// has neither captures nor wildcards.
     pub instance: Option<InstanceSettings>,
+    /// Most instances that the captures may bring about, 1..=16,384, those of earlier runs included; 256 if absent.
+    pub max_instances: Option<usize>,
+    /// An instance without a value for so long is forgotten; whole days count. Never if absent.
+    #[serde(default, deserialize_with = "span")]
+    pub forget_after: Option<Duration>,
     /// What becomes of a message that the broker had stored before we subscribed.
     #[serde(default)]
     pub retained: RetainedSettings,
@@ -296,6 +301,10 @@ pub(super) struct Mapping {
     pub retained: RetainedSettings,
     pub object: u16,
     pub instance: Selector,
+    /// Bound on its instances.
+    pub max_instances: usize,
+    /// Days without a value after which an instance is forgotten; `None`: never.
+    pub forget_after: Option<u32>,
     pub feeds: Vec<Feed>,
     /// Finds what the pointers of `feeds` point to, in their order.
     pub picker: Picker,

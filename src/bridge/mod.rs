@@ -25,32 +25,44 @@ mod units;
 mod uplink;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::clock::Deadline;
+use crate::clock::{Deadline, UnixTime};
 use crate::lwm2m::downlink::{Outcome, Transaction, TransactionId};
 use crate::lwm2m::path::Path;
 use crate::lwm2m::value::{SampleId, Value};
+use crate::persist::{self, Day};
 
 pub use downlink::CONFIRM_WITHIN;
-pub use instances::{MAX_CAPTURE_OCTETS, MAX_PER_MAPPING};
+pub use instances::{DEFAULT_PER_MAPPING, MAX_CAPTURE_OCTETS, MAX_PER_MAPPING, Urgency};
 pub use mapping::{Access, Fault, Mappings, compile};
 pub use message::{Message, PublishId};
 pub use topic::fault as topic_fault;
 
 use downlink::Downlink;
 use instances::Instances;
-use mapping::Selector;
 use scope::Scope;
 use uplink::Uplink;
 
-/// The bridge. Its owner drains [`Bridge::poll_publish`], [`Bridge::poll_withdrawal`] and [`Bridge::poll_event`] after
-/// every call that changes it, so that no queue holds more than one message or transaction brings about.
+/// Nobody is taken for silent before we have listened to the broker for so long without a break: after a winter in the
+/// shed every sensor gets its chance to speak.
+const LISTEN_BEFORE_FORGETTING: Duration = Duration::from_secs(86_400);
+/// How often silent instances are looked for.
+const LOOK_FOR_SILENT: Duration = Duration::from_secs(3600);
+
+/// The bridge. Its owner drains [`Bridge::poll_publish`], [`Bridge::poll_withdrawal`], [`Bridge::poll_write`] and
+/// [`Bridge::poll_event`] after every call that changes it, so that no queue holds more than one message or transaction
+/// brings about.
 #[derive(Debug)]
 pub struct Bridge {
     uplink: Uplink,
     downlink: Downlink,
     instances: Instances,
+    wall_clock: Option<(UnixTime, Instant)>,
+    /// When the broker came, while it is there.
+    listening_since: Option<Instant>,
+    /// When silent instances were looked for last.
+    looked_at: Option<Instant>,
     access: Vec<Access>,
     scope: Scope,
     events: VecDeque<Event>,
@@ -113,6 +125,13 @@ pub enum Event {
         /// The first on this topic: worth a line in the log.
         first: bool,
     },
+    /// An instance was silent for too long, and is no more.
+    Forgotten {
+        /// Object ID.
+        object: u16,
+        /// Object Instance ID.
+        id: u16,
+    },
     /// A transaction ended.
     DownlinkDone {
         /// Which.
@@ -161,14 +180,15 @@ pub struct Stats {
 impl Bridge {
     /// A bridge by these mappings, not connected yet.
     pub fn new(mappings: Mappings) -> Self {
-        let mut instances = Instances::default();
-        reserve(&mut instances, &mappings);
         Self {
+            instances: Instances::new(&mappings.mappings),
+            wall_clock: None,
+            listening_since: None,
+            looked_at: None,
             access: mappings.access().collect(),
             scope: Scope::of(&mappings),
             uplink: Uplink::new(mappings.mappings),
             downlink: Downlink::new(mappings.commands),
-            instances,
             events: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -176,16 +196,17 @@ impl Bridge {
 
     /// Other mappings from now on: ask for [`Bridge::topic_filters`], [`Bridge::access`] and [`Bridge::has`] anew.
     ///
-    /// Instances keep what they stand for. A transaction that waits for a command which is no longer there ends.
-    pub fn reload(&mut self, mappings: Mappings) {
-        self.instances.forget_mappings();
-        reserve(&mut self.instances, &mappings);
+    /// Instances keep what they stand for; those that these mappings feed are given, objects and IDs. A transaction that
+    /// waits for a command which is no longer there ends.
+    pub fn reload(&mut self, mappings: Mappings) -> Vec<(u16, u16)> {
+        let shown = self.instances.reload(&mappings.mappings);
         self.access = mappings.access().collect();
         self.scope = Scope::of(&mappings);
         self.uplink.reload(mappings.mappings);
         self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
         self.downlink.reload(mappings.commands, &self.instances);
         self.collect_outcomes();
+        shown
     }
 
     /// The mappings stand for this instance, or resource.
@@ -215,8 +236,26 @@ impl Bridge {
         self.instances.key(object, instance)
     }
 
+    /// Takes the instances of earlier runs, and gives those that are to be shown again: objects and IDs, in order. Those of
+    /// mappings that are no longer configured keep their IDs.
+    pub fn restore(&mut self, remembered: Vec<persist::Instance>) -> Vec<(u16, u16)> {
+        self.instances.restore(remembered)
+    }
+
+    /// Nothing of what is remembered is on disk: [`Self::poll_write`] gives everything anew.
+    pub fn write_all(&mut self) {
+        self.instances.write_all();
+    }
+
+    /// It is this wall time now, and goes on from there by itself. Without it nothing is forgotten.
+    pub fn set_wall_clock(&mut self, time: UnixTime, now: Instant) {
+        self.wall_clock = Some((time, now));
+        self.refresh_day(now);
+    }
+
     /// A message came from the broker.
     pub fn handle_message(&mut self, message: Message, now: Instant) {
+        self.refresh_day(now);
         let unmatched = self.stats.unmatched;
         self.uplink.handle_message(&message, now, &mut self.instances, &mut self.stats, &mut self.events);
         if self.stats.unmatched != unmatched && self.downlink.listens_to(&message.topic) {
@@ -227,7 +266,8 @@ impl Bridge {
     }
 
     /// The broker came or went.
-    pub fn handle_broker(&mut self, broker: Broker, _now: Instant) {
+    pub fn handle_broker(&mut self, broker: Broker, now: Instant) {
+        self.listening_since = (broker == Broker::Connected).then_some(now);
         self.downlink.handle_broker(broker == Broker::Connected);
         self.collect_outcomes();
     }
@@ -249,6 +289,20 @@ impl Bridge {
         self.downlink.handle_timeout(now);
         self.uplink.handle_timeout(now, &mut self.events);
         self.collect_outcomes();
+        if self.look_for_silent_at().is_some_and(|at| at <= now) {
+            self.looked_at = Some(now);
+            self.refresh_day(now);
+            let silent = self.instances.forget_silent();
+            if !silent.is_empty() {
+                self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
+            }
+            self.events.extend(silent.into_iter().map(|(object, id)| Event::Forgotten { object, id }));
+        }
+    }
+
+    /// The next change of what is to be remembered.
+    pub fn poll_write(&mut self) -> Option<(persist::Write, Urgency)> {
+        self.instances.poll_write()
     }
 
     /// The next message for the broker.
@@ -268,14 +322,28 @@ impl Bridge {
         self.events.pop_front()
     }
 
-    /// When the broker has been silent, or a reply has been awaited, or a value has waited, for long enough.
+    /// When the broker has been silent, a reply has been awaited, a value has waited for long enough, or a sensor may
+    /// have been silent for too long.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        Deadline::sooner(self.downlink.poll_timeout(), self.uplink.poll_timeout())
+        let silent = self.look_for_silent_at().map(|at| Deadline::new(at, "forget silent instances"));
+        let waiting = Deadline::sooner(self.downlink.poll_timeout(), self.uplink.poll_timeout());
+        Deadline::sooner(waiting, silent)
     }
 
     /// Counted since start.
     pub const fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    fn refresh_day(&mut self, now: Instant) {
+        let time = self.wall_clock.map(|(time, at)| time.plus(now.saturating_duration_since(at)));
+        self.instances.set_today(time.and_then(Day::of));
+    }
+
+    fn look_for_silent_at(&self) -> Option<Instant> {
+        let listened =
+            self.listening_since.filter(|_| self.instances.may_forget())? + LISTEN_BEFORE_FORGETTING;
+        Some(self.looked_at.map_or(listened, |at| listened.max(at + LOOK_FOR_SILENT)))
     }
 
     fn collect_outcomes(&mut self) {
@@ -286,14 +354,6 @@ impl Bridge {
                 Outcome::Failed { .. } => self.stats.failed += 1,
             }
             self.events.push_back(Event::DownlinkDone { id, outcome });
-        }
-    }
-}
-
-fn reserve(instances: &mut Instances, mappings: &Mappings) {
-    for mapping in &mappings.mappings {
-        if let Selector::Fixed(id) = mapping.instance {
-            instances.reserve(mapping.object, id);
         }
     }
 }

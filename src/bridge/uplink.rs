@@ -14,7 +14,7 @@ use super::decode::readings;
 use super::explain::{Explanation, explain};
 use super::gate::{Gates, Verdict};
 use super::index::Index;
-use super::instances::Instances;
+use super::instances::{InstanceError, Instances};
 use super::mapping::{Mapping, RetainedSettings, Selector};
 use super::message::Message;
 use super::pointer::Pointer;
@@ -124,9 +124,16 @@ impl Uplink {
                 };
                 self.last_sample += 1;
                 let sample = SampleId(self.last_sample);
+                // A mapping that is full is full for every topic: said once, not for each.
+                let mut first = None;
                 let placed = match (reading, instance) {
                     (Err(why), _) => Err(why),
-                    (Ok(_), Some(Err(why))) => Err(why.to_string()),
+                    (Ok(_), Some(Err(why))) => {
+                        if let InstanceError::Full { first: of_mapping, .. } = why {
+                            first = Some(of_mapping);
+                        }
+                        Err(why.to_string())
+                    }
                     (Ok(value), Some(Ok(id))) => {
                         Ok((Path::resource_of(mapping.object, id, feed.resource.id), value))
                     }
@@ -140,7 +147,7 @@ impl Uplink {
                     }
                     Err(why) => {
                         stats.refused += 1;
-                        let first = is_first(&mut self.reported, &message.topic);
+                        let first = first.unwrap_or_else(|| is_first(&mut self.reported, &message.topic));
                         events.push_back(Event::Refused { sample, topic: message.topic.clone(), why, first });
                     }
                 }

@@ -10,7 +10,7 @@ use crate::config;
 use crate::gateway::settings::{Host, Settings};
 use crate::lab::sensors::MAPPINGS_TOML;
 use crate::lab::world::{Options, Report, SERVER, Site, World};
-use crate::lab::{broker, cell, modem};
+use crate::lab::{broker, cell, modem, store};
 use crate::link::clock;
 
 /// Run the gateway, four sensors, a broker, a modem, a radio cell and a server under a virtual clock
@@ -86,10 +86,12 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         modem: modem::Options::default(),
         servers: vec![Site::default()],
         broker: broker::Settings::default(),
+        store: store::Settings::default(),
         broker_away: None,
         bays: None,
         gateway: gateway_settings()?,
         order_every: Some(Duration::from_secs(3600)),
+        reloads: Vec::new(),
         mishaps: Vec::new(),
     })
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "lab")]
 pub mod args;
+pub mod check;
+pub mod config;
 #[cfg(feature = "lab")]
 pub mod demo;
 #[cfg(feature = "lab")]
@@ -14,8 +16,10 @@ pub mod lab_server;
 pub mod lab_world;
 pub mod map;
 pub mod output;
-pub mod run;
+pub mod reload;
+mod run;
 pub mod signals;
+pub mod status;
 
 use std::process::ExitCode;
 
@@ -55,14 +59,17 @@ impl LogOptions {
 const EXIT_CODES: &str = "\
 Examples:
   nbgate demo --for 20s                  the whole chain, without hardware
+  nbgate check --config nbgate.toml      is the configuration good?
   nbgate run --config nbgate.toml        the service
   nbgate map test < messages.txt         which values messages become; see its --help
+  nbgate status                          how the running service is
   nbgate lab modem --link /tmp/modem     a virtual NB-IoT modem on a pseudo-terminal
 
 Exit codes:
-  0  success: the service stopped as asked, the demo passed
+  0  success: the service stopped as asked, the demo passed, the configuration is good
   1  failure: the reason is on standard error
-  2  the command line or the configuration is wrong: what, where and the remedy are on standard error";
+  2  the command line or the configuration is wrong: what, where and the remedy are on standard error
+  3  `status` and `health`: the service does not run; for more see `nbgate health --help`";
 
 /// The command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;
@@ -71,7 +78,12 @@ const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Check(check::Args),
+    #[command(subcommand)]
+    Config(config::Command),
     Map(map::Args),
+    Status(status::StatusArgs),
+    Health(status::HealthArgs),
     #[cfg(feature = "lab")]
     Demo(demo::Args),
     /// Parts of the demo on their own: modem, server, sensors, and the simulated world
@@ -105,27 +117,35 @@ pub fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(args, cli.log).await,
-            Command::Map(args) => map::run(args),
+            Command::Check(args) => Ok(check::run(&args)),
+            Command::Config(command) => Ok(config::run(&command)),
+            Command::Run(args) => succeed(run::run(args, cli.log).await),
+            Command::Map(args) => succeed(map::run(args)),
+            Command::Status(args) => status::status(args).await,
+            Command::Health(args) => status::health(args).await,
             #[cfg(feature = "lab")]
-            Command::Demo(args) => demo::run(args).await,
+            Command::Demo(args) => succeed(demo::run(args).await),
             #[cfg(feature = "lab")]
-            Command::Lab(Lab::Modem(args)) => lab_modem::run(args).await,
+            Command::Lab(Lab::Modem(args)) => succeed(lab_modem::run(args).await),
             #[cfg(feature = "lab")]
-            Command::Lab(Lab::Server(args)) => lab_server::run(args).await,
+            Command::Lab(Lab::Server(args)) => succeed(lab_server::run(args).await),
             #[cfg(feature = "lab")]
-            Command::Lab(Lab::Sensors(args)) => lab_sensors::run(args).await,
+            Command::Lab(Lab::Sensors(args)) => succeed(lab_sensors::run(args).await),
             #[cfg(feature = "lab")]
-            Command::Lab(Lab::World(args)) => lab_world::run(args).await,
+            Command::Lab(Lab::World(args)) => succeed(lab_world::run(args).await),
         }
     });
     log::finish();
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error),
     }
+}
+
+fn succeed(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {

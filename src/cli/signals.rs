@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks to end, the second ends at once.
+//! SIGTERM and SIGINT: the first asks to end, the second ends at once. SIGHUP asks to read the configuration again.
 
 use std::process::exit;
 

@@ -113,9 +113,11 @@ impl<'a> Gathered<'a> {
 
     /// All of them, in the order of files and lines; those of the environment last.
     pub(super) fn finish(mut self) -> Faults {
+        // As they are read: the main file lies above the folder of the others, which have the order of their names.
+        let depth = |position: &Position| position.file.as_ref().map_or(0, |file| file.components().count());
         let rank = |fault: &Fault| match &fault.origin {
-            Some(Origin::File(position)) => (0, position.file.clone(), position.at),
-            _ => (1, None, None),
+            Some(Origin::File(position)) => (depth(position), position.file.clone(), position.at),
+            _ => (usize::MAX, None, None),
         };
         self.faults.sort_by_key(rank);
         Faults { faults: self.faults }
@@ -136,7 +138,26 @@ pub(super) fn placed(fault: Fault, places: &BTreeMap<String, Origin>) -> Fault {
             key = holder(key);
         }
     });
-    Fault { origin, ..fault }
+    let problem = with_place(&fault, places);
+    Fault { origin, problem, ..fault }
+}
+
+/// Says where another mapping stands that a problem names: of several files, nobody counts them.
+fn with_place(fault: &Fault, places: &BTreeMap<String, Origin>) -> String {
+    let problem = fault.problem.as_str();
+    let named = || {
+        let start = problem.find("mappings[")?;
+        let end = start + problem.get(start..)?.find(']')? + 1;
+        let name = problem.get(start..end).filter(|name| !fault.key.starts_with(*name))?;
+        Some((end, places.get(name)?))
+    };
+    match named() {
+        Some((end, origin)) => {
+            let (before, behind) = problem.split_at(end);
+            format!("{before} ({origin}){behind}")
+        }
+        None => problem.to_owned(),
+    }
 }
 
 /// Whether a fault follows from those of other keys.

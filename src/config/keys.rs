@@ -196,6 +196,7 @@ impl Kind {
             Self::Text => "text in quotes".into(),
             Self::File => "the name of a file in quotes".into(),
             Self::Flag => "true or false (without quotes)".into(),
+            Self::Integer(i64::MIN, i64::MAX) => "a whole number (without quotes)".into(),
             Self::Integer(from, to) => format!("a whole number from {from} to {to} (without quotes)"),
             Self::Number(from, to) if from.is_finite() && to.is_finite() => {
                 format!("a number from {from} to {to} (without quotes)")
@@ -237,9 +238,15 @@ fn as_number(data: &Data) -> f64 {
     }
 }
 
-/// As `"90s"` would be written by a person: `1m 30s`, without the blanks `1m30s`.
+/// In the largest unit that it is a whole number of.
 fn span(span: Duration) -> String {
-    humantime::format_duration(span).to_string().replace(' ', "")
+    let seconds = span.as_secs();
+    if span.subsec_nanos() > 0 {
+        return format!("{}ms", span.as_millis());
+    }
+    let units = [("days", 86_400), ("h", 3600), ("m", 60)];
+    let unit = units.into_iter().find(|(_, unit)| seconds > 0 && seconds % unit == 0);
+    unit.map_or_else(|| format!("{seconds}s"), |(name, unit)| format!("{}{name}", seconds / unit))
 }
 
 /// Longest value that a message repeats.

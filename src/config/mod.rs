@@ -4,6 +4,7 @@
 mod broker;
 mod coap;
 mod environment;
+mod exposed;
 mod faults;
 mod file;
 pub mod keys;
@@ -11,6 +12,7 @@ mod layers;
 mod lwm2m;
 mod mappings;
 mod modem;
+mod reload;
 mod secrets;
 mod servers;
 mod shape;
@@ -34,6 +36,7 @@ pub use faults::{Fault, Faults};
 pub use file::File;
 pub use layers::DROP_IN_FOLDER;
 pub use mappings::{OnlyMappings, load_mappings, parse_mappings};
+pub use reload::needs_restart;
 pub use show::{Entry, Written, read};
 pub use status::Status;
 pub use table::ROOT;
@@ -57,12 +60,14 @@ pub struct Config {
     pub mqtt: mqtt::Settings,
     /// Where everything that must last lives.
     pub state_dir: PathBuf,
-    /// What was read, in the order of reading.
-    pub files: Vec<PathBuf>,
-    /// What may be meant otherwise.
-    pub warnings: Vec<Fault>,
     /// For whoever looks at the service.
     pub status: Status,
+    /// What was read, in the order of reading.
+    pub files: Vec<PathBuf>,
+    /// How many `[[mappings]]` there are.
+    pub mapping_count: usize,
+    /// What may be meant otherwise.
+    pub warnings: Vec<Fault>,
 }
 
 /// The serial port of the modem.
@@ -99,6 +104,7 @@ fn judge(mut layers: Layers, folders: &Folders, host: Host) -> Result<Config, Fa
     match layers.tree.to_value().deserialize::<File>() {
         Ok(file) => {
             let mut found = vec![];
+            exposed::check(&layers.tree, &mut found);
             let built = build(&file, folders, host, &mut found);
             faults.add_consequent(found, &shape.explained, layers.is_partial);
             match built {
@@ -156,7 +162,16 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
     };
     let port = Port { path: file.modem.port.clone().unwrap_or_default(), baud: file.modem.baud };
     let state_dir = file.state_dir.clone();
-    Some(Config { gateway, port, mqtt: mqtt?, state_dir, status, files: vec![], warnings: vec![] })
+    Some(Config {
+        gateway,
+        port,
+        mqtt: mqtt?,
+        state_dir,
+        status,
+        files: vec![],
+        mapping_count: file.mappings.len(),
+        warnings: vec![],
+    })
 }
 
 fn fault(faults: &mut Vec<Fault>, key: impl Into<String>, problem: impl Into<String>, fix: &str) {

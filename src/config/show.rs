@@ -114,13 +114,19 @@ fn shown(value: &str) -> String {
     data.map_or_else(|| value.to_owned(), |data| Node { origin: Origin::Default, data }.to_string())
 }
 
+/// The password in a URL, with its place.
+pub(super) fn password(url: &str) -> Option<std::ops::Range<usize>> {
+    let start = url.find("://")? + 3;
+    let end = url.rfind('@').filter(|end| *end > start)?;
+    let colon = start + url.get(start..end)?.find(':')?;
+    Some(colon + 1..end)
+}
+
 /// A URL without its password.
 fn masked(url: &str) -> String {
-    let parts = || {
-        let (scheme, rest) = url.split_once("://")?;
-        let (user_info, address) = rest.rsplit_once('@')?;
-        let (user, _) = user_info.split_once(':')?;
-        Some(format!("{scheme}://{user}:***@{address}"))
-    };
-    parts().unwrap_or_else(|| url.to_owned())
+    let mut url = url.to_owned();
+    if let Some(password) = password(&url) {
+        url.replace_range(password, "***");
+    }
+    url
 }

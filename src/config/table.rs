@@ -197,7 +197,8 @@ const SERVER: &[Key] = &[
     key("short_server_id", Kind::Integer(1, 65_534), Is("1"), "Short Server ID; each server has its own."),
     key(
         "lifetime",
-        Kind::Span(seconds(10), seconds(u32::MAX as u64)),
+        // The protocol has 32 bits of seconds for it.
+        Kind::Span(seconds(10), seconds(49_710 * DAY)),
         Is(r#""1d""#),
         "Lifetime of the registration; an Update comes before it ends.",
     ),
@@ -269,7 +270,7 @@ const VALUE: Key = key(
     "value",
     Kind::Text,
     Absent("the payload is the value"),
-    "Where the value stands in a JSON payload: a JSON pointer such as `/t`.",
+    "Where the value stands in a JSON payload: a JSON pointer such as `/t`, or names such as `readings[ch=flow].val`.",
 );
 const INVERT: Key = key("invert", Kind::Flag, Own("false"), "Exchange true and false, both ways.");
 const WORDS: Key = key(
@@ -428,8 +429,8 @@ const MAPPING: &[Key] = &[
     ),
     key(
         "forget_after",
-        Kind::Span(seconds(60), seconds(3650 * DAY)),
+        Kind::Span(seconds(DAY), seconds(3650 * DAY)),
         Absent("never"),
-        "An instance without a message for so long is deleted.",
+        "An instance without a message for so long is deleted; whole days count.",
     ),
 ];

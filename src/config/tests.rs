@@ -5,6 +5,9 @@ use std::io::Write as _;
 use super::*;
 
 mod agreement;
+mod files;
+mod mutation;
+mod reference;
 
 fn load_text(text: &str) -> Result<Config, Faults> {
     let mut file = tempfile::NamedTempFile::new().unwrap();

@@ -24,10 +24,10 @@ pub(super) fn parse(text: &str, file: Option<Arc<Path>>) -> Result<Node, Box<Fau
             let offset = error.span().map_or(0, |span| span.start);
             // The first line says what, the others what would have been right there.
             let message: Vec<&str> = error.message().lines().map(str::trim).collect();
-            let (line, column) = places.line_and_column(offset);
+            let (_, column) = places.line_and_column(offset);
             Err(Box::new(Fault {
                 key: String::new(),
-                problem: format!("line {line}, column {column} is no TOML: {}", message.join("; ")),
+                problem: format!("this is no TOML from column {column} on: {}", message.join("; ")),
                 fix: "correct the line; texts stand in quotes, tables begin with [name]".into(),
                 origin: Some(places.origin(offset)),
             }))
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_text_that_is_no_toml_is_told_with_line_and_column() {
         let fault = parse("a = 1\n[mqtt\nurl = 1\n", None).unwrap_err();
-        assert!(fault.problem.starts_with("line 2, column 6 is no TOML: "), "{}", fault.problem);
+        assert!(fault.problem.starts_with("this is no TOML from column 6 on: "), "{}", fault.problem);
         assert!(!fault.problem.contains('\n'));
         let fault = parse("a = 1\na = 2\n", None).unwrap_err();
         assert!(fault.problem.contains("duplicate key"), "{}", fault.problem);

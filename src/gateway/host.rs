@@ -4,8 +4,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::clock::UnixTime;
+use crate::link::clock;
 use crate::lwm2m::client::{Battery, BatteryStatus, HostFacts, PowerSource};
 
 use super::settings::Host;
@@ -41,7 +45,7 @@ fn changing(facts: HostFacts) -> HostFacts {
         power_sources: power.sources,
         external_power: power.external,
         battery: power.battery,
-        utc_offset: utc_offset(),
+        utc_offset: clock::unix_time().and_then(|time| utc_offset(&TimeZone::system(), time)),
         ..facts
     }
 }
@@ -53,17 +57,12 @@ fn text(path: impl AsRef<Path>) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// What `date` makes of the machine's time zone now, summer time included; only libc knows the rules.
-fn utc_offset() -> Option<String> {
-    let output = Command::new("date").arg("+%z").output().ok()?;
-    iso_offset(std::str::from_utf8(&output.stdout).ok()?.trim())
-}
-
-/// `+0130` as ISO 8601 has it: `+01:30`.
-fn iso_offset(text: &str) -> Option<String> {
-    let digits = text.strip_prefix(['+', '-'])?;
-    let is_time = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    is_time.then(|| format!("{}:{}", &text[..3], &text[3..]))
+/// What the machine's time zone makes of this time, summer time included: `+01:30`.
+fn utc_offset(zone: &TimeZone, time: UnixTime) -> Option<String> {
+    let time = Timestamp::from_second(time.as_secs()).ok()?;
+    let minutes = zone.to_offset(time).seconds() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    Some(format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60))
 }
 
 /// `MemTotal:        3884360 kB`
@@ -141,11 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_to_utc_is_told_as_iso_8601() {
-        assert_eq!(iso_offset("-0330").as_deref(), Some("-03:30"));
-        for text in ["", "+", "0100", "+01:00", "+1", "CET"] {
-            assert_eq!(iso_offset(text), None, "{text}");
-        }
+    fn an_offset_to_utc_is_told_as_iso_8601_with_summer_time() {
+        let at = |zone: &str, time| utc_offset(&TimeZone::posix(zone).unwrap(), UnixTime::from_secs(time));
+        let (january, july) = (1_767_225_600, 1_782_864_000);
+        let berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
+        assert_eq!(at(berlin, january).as_deref(), Some("+01:00"));
+        assert_eq!(at(berlin, july).as_deref(), Some("+02:00"));
+        assert_eq!(at("NST3:30", july).as_deref(), Some("-03:30"));
+        assert_eq!(at("UTC0", july).as_deref(), Some("+00:00"));
+        assert!(refresh(&HostFacts::default()).utc_offset.is_some());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::clock::UnixTime;
 use crate::lwm2m::Path;
 use crate::lwm2m::client::HostFacts;
 use crate::net::{Datagram, LinkFacts, Outgoing, Peer, TransmitId};
+use crate::persist;
 
 /// Something happened outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// The store's answer.
+    Store(persist::Answer),
     /// Wall time, read now.
     WallClock(UnixTime),
     /// What the machine says of itself now.
@@ -111,8 +114,12 @@ pub enum Output {
     Publish(PublishId, Message),
     /// Do not publish this any more if it has not left yet; answered by nothing, or as if it had not been asked.
     Withdraw(PublishId),
+    /// What our topic at the broker shall say of us from now on.
+    Status(String),
     /// Tell the broker that the message is taken.
     Acknowledge(AckHandle),
+    /// Ask the store, which answers by `Store`.
+    Store(persist::Request),
     /// Something an operator, the status or a test wants to know.
     Event(Event),
     /// All is done after `Stop`; the loop may end.

@@ -3,10 +3,11 @@
 mod edges;
 mod heart;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
 use crate::at::TraceLine;
@@ -15,11 +16,13 @@ use crate::link::clock;
 use crate::mqtt;
 use crate::seed::Seed;
 use crate::status::notify;
+use crate::store::Store;
 
 use super::core::Core;
 use super::host;
 use super::io::{Event, Input};
 use super::questions::Question;
+use super::settings::Mappings;
 use edges::{Edges, from_broker};
 use heart::Heart;
 
@@ -41,6 +44,8 @@ pub struct Followers {
     pub trace: Option<mpsc::Sender<TraceLine>>,
     /// Questions about the state, answered between two turns.
     pub questions: Option<mpsc::Receiver<Question>>,
+    /// Mappings to take in place of those before.
+    pub reloads: Option<mpsc::Receiver<Box<Mappings>>>,
 }
 
 /// Runs the gateway until `stop` says so and everything is wound down.
@@ -57,7 +62,8 @@ pub async fn run(
     let (broker_tx, mut broker) = mpsc::channel(INPUT_QUEUE);
     let (orders_tx, orders) = mpsc::channel(ORDER_QUEUE);
     let broker_task = mqtt::spawn(config.mqtt.clone(), seed.child("mqtt"), broker_tx, orders);
-    let mut edges = Edges::new(&config, &inputs_tx, orders_tx.clone());
+    let (store, store_ended) = start_store(&config.state_dir, &inputs_tx)?.unzip();
+    let mut edges = Edges::new(&config, &inputs_tx, orders_tx.clone(), store);
     let mut host_facts = config.gateway.host.facts.clone();
     let mut core = Core::new(config.gateway, seed, clock::now());
     let mut host_due = clock::now();
@@ -89,14 +95,19 @@ pub async fn run(
             .fold(host_due, Instant::min);
         let input = tokio::select! {
             input = inputs.recv() => input.context("every edge has ended")?,
-            event = broker.recv() => {
+            event = broker.recv(), if core.takes_messages() => {
                 let event = event.context("the MQTT task has ended")?;
                 from_broker(event).unwrap_or_else(|| {
                     heart.mqtt_answered();
                     Input::Tick
                 })
             }
-            question = asked(&mut followers.questions) => {
+            mappings = next(&mut followers.reloads), if !stopping => {
+                // The service manager hears once the turn that takes them is done.
+                is_ready = false;
+                Input::Reload(mappings)
+            }
+            question = next(&mut followers.questions) => {
                 answer(&core, question);
                 continue;
             }
@@ -124,16 +135,22 @@ pub async fn run(
     if timeout(GOODBYE_LIMIT, broker_task).await.is_err() {
         tracing::warn!("the broker did not take our goodbye");
     }
+    // Its last word is that it has closed the database; one that hangs is left behind.
+    if let Some(ended) = store_ended {
+        if timeout(GOODBYE_LIMIT, ended).await.is_err() {
+            tracing::warn!("the store does not come to an end");
+        }
+    }
     Ok(())
 }
 
-/// The next question; never, where nobody can ask.
-async fn asked(questions: &mut Option<mpsc::Receiver<Question>>) -> Question {
-    if let Some(open) = questions {
-        if let Some(question) = open.recv().await {
-            return question;
+/// The next that somebody wants; never, where nobody can.
+async fn next<T>(wanted: &mut Option<mpsc::Receiver<T>>) -> T {
+    if let Some(open) = wanted {
+        if let Some(next) = open.recv().await {
+            return next;
         }
-        *questions = None;
+        *wanted = None;
     }
     std::future::pending().await
 }
@@ -144,6 +161,27 @@ fn answer(core: &Core, question: Question) {
         Question::Snapshot(answer) => drop(answer.send(core.snapshot())),
         Question::Values { after, most, answer } => drop(answer.send(core.values(after, most))),
     }
+}
+
+/// Starts the store's thread, if anything is to last; what comes with it is done when the thread has ended.
+fn start_store(
+    folder: &Path,
+    inputs: &mpsc::Sender<Input>,
+) -> anyhow::Result<Option<(Store, oneshot::Receiver<()>)>> {
+    if folder.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let (inputs, (alive, ended)) = (inputs.clone(), oneshot::channel());
+    let answer = move |answer| {
+        // Dropped with the thread: that is what `ended` waits for.
+        let _alive = &alive;
+        if inputs.blocking_send(Input::Store(answer)).is_err() {
+            tracing::debug!("nobody waits for the store any longer");
+        }
+    };
+    let store =
+        Store::start(folder.to_owned(), clock::unix_time, answer).context("no thread for the store")?;
+    Ok(Some((store, ended)))
 }
 
 /// A seed nobody can guess: tokens and Message IDs of unsecured CoAP hang on it.
@@ -164,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_from_before_the_first_turn_is_heard() {
-        let text = "uplink = \"udp\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
+        let text = "uplink = \"udp\"\nstate_dir = \"\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n[lwm2m]\nendpoint = \"gw\"\n\
                     [[lwm2m.servers]]\nuri = \"coap://127.0.0.1:9\"\n";
         let config = config::parse(text, Host::default()).unwrap();
         let (stop, asked) = watch::channel(false);

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::bridge::Mappings;
 use crate::coap::Params;
 use crate::lwm2m::client::{HostFacts, Location, OnStop};
 use crate::lwm2m::model::Version;
 use crate::modem;
+
+pub use crate::bridge::Mappings;
 
 /// Everything the core is told at start.
 #[derive(Debug, Clone)]

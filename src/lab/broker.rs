@@ -190,6 +190,12 @@ impl Broker {
         self.pump(client, now);
     }
 
+    /// Unsubscribes from all but these.
+    pub fn retain_filters(&mut self, client: &str, filters: &[String]) {
+        let Some(session) = self.connected(client) else { return };
+        session.filters.retain(|filter| filters.contains(filter));
+    }
+
     /// Publishes with QoS 1; confirmed by [`Event::Published`] with this token.
     pub fn publish(&mut self, client: &str, token: u64, message: Message, now: Instant) {
         let Some(connection) = self.connected(client).and_then(|session| session.connection) else {

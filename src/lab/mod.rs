@@ -14,6 +14,7 @@ pub mod sensors;
 pub mod sensors_edge;
 pub mod server;
 pub mod server_edge;
+pub mod store;
 pub mod trace;
 pub mod udp;
 pub mod world;

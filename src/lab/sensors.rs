@@ -23,6 +23,7 @@ object = 3431
 resource = 1
 value = "/occ"
 instance = "{zone}/{bay}"
+max_instances = 1024
 
 # Water meter: object 3424.
 [[mappings]]

@@ -1,23 +1,26 @@
 //! One connection, from TCP to its loss: rumqttc polled in a task of its own, and what is under way on it.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnectionError, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, StateError,
-    SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport, mqttbytes,
+    AsyncClient, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing, Packet, PubAck, Publish, QoS,
+    StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport, mqttbytes,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use super::acks::Acks;
 use super::ledger::{IDENTIFIERS, Ledger};
-use super::{AckHandle, MAX_PACKET_OCTETS, Settings, words};
+use super::{AckHandle, MAX_PACKET_OCTETS, MAX_UNACKNOWLEDGED_OCTETS, Settings, status, words};
 use crate::bridge::message::{Message, PublishId};
 
-/// Requests that rumqttc holds for us: a full window of publishes, the broker's window of acknowledgements (20 with
-/// mosquitto), a SUBSCRIBE.
+/// Requests that rumqttc holds for us: a full window of publishes, a SUBSCRIBE, some UNSUBSCRIBEs, and one
+/// acknowledgement, which stands for all.
 const REQUESTS: usize = 64;
 /// Notices that wait until the task takes them; then rumqttc is not polled, and TCP holds the broker back.
-const NOTICES: usize = 64;
+const NOTICES: usize = 16;
 /// Publishes that wait for the window; a further one fails at once.
 const MAX_WAITING: usize = 256;
 /// TCP, CONNECT and every flush must be through within this.
@@ -34,8 +37,14 @@ pub struct Connection {
     _poller: JoinSet<()>,
     ledger: Ledger,
     waiting: VecDeque<(PublishId, Message)>,
-    /// Packet identifiers to acknowledge, oldest first.
-    acks: VecDeque<u16>,
+    /// Our status, if it has yet to be published.
+    status: Option<Message>,
+    acks: Acks,
+    /// Octets of each message that was not acknowledged, oldest first.
+    unacknowledged: VecDeque<usize>,
+    /// Their sum.
+    octets: usize,
+    is_made: bool,
     /// Filters to unsubscribe from; as many as the settings had.
     leaving: VecDeque<String>,
 }
@@ -53,6 +62,8 @@ pub enum Notice {
     Sent { packet_id: u16 },
     /// PUBACK.
     Confirmed { packet_id: u16 },
+    /// Something else of ours has left: rumqttc has room for more.
+    Left,
     /// The end.
     Lost(Loss),
 }
@@ -83,6 +94,9 @@ impl Connection {
         if let Some(credentials) = &settings.credentials {
             options.set_credentials(credentials.user.as_str(), credentials.password.as_str());
         }
+        if let Some(topic) = &settings.status_topic {
+            options.set_last_will(LastWill::new(topic, status::OFFLINE, QoS::AtLeastOnce, true));
+        }
         if let Some(tls) = &settings.tls {
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config())));
         }
@@ -90,7 +104,8 @@ impl Connection {
         event_loop.network_options.set_connection_timeout(CONNECT_WITHIN_SECS);
         let (sender, notices) = mpsc::channel(NOTICES);
         let mut poller = JoinSet::new();
-        poller.spawn(poll(event_loop, session, sender));
+        let acks = Acks::default();
+        poller.spawn(Poller { event_loop, session, notices: sender, acks: acks.clone() }.run());
         Self {
             session,
             client,
@@ -98,7 +113,11 @@ impl Connection {
             _poller: poller,
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
-            acks: VecDeque::new(),
+            status: None,
+            acks,
+            unacknowledged: VecDeque::new(),
+            octets: 0,
+            is_made: false,
             leaving: VecDeque::new(),
         }
     }
@@ -147,23 +166,48 @@ impl Connection {
         self.waiting.retain(|(waiting, _)| *waiting != id);
     }
 
+    /// Publishes our status before all that waits; one that has not left yet is overtaken.
+    pub fn announce(&mut self, status: Option<Message>) {
+        self.status = status;
+    }
+
+    /// CONNACK came.
+    pub fn made(&mut self) {
+        self.is_made = true;
+    }
+
+    /// Whether CONNACK came.
+    pub const fn is_made(&self) -> bool {
+        self.is_made
+    }
+
+    /// A message came and is to be acknowledged.
+    pub fn arrived(&mut self, message: &Message) {
+        let octets = message.topic.len() + message.payload.len();
+        self.unacknowledged.push_back(octets);
+        self.octets += octets;
+    }
+
+    /// Another message may come.
+    pub const fn has_room(&self) -> bool {
+        self.octets < MAX_UNACKNOWLEDGED_OCTETS
+    }
+
     /// Acknowledges a message of this connection; a handle of another one is void.
     pub fn acknowledge(&mut self, handle: AckHandle) {
-        if handle.session == self.session && handle.packet_id != 0 {
-            self.acks.push_back(handle.packet_id);
+        if handle.session != self.session {
+            return;
+        }
+        // Of whichever message: the sum is right again when all are acknowledged.
+        self.octets -= self.unacknowledged.pop_front().unwrap_or_default();
+        if handle.packet_id != 0 {
+            self.acks.push(handle.packet_id);
         }
     }
 
     /// Hands to rumqttc what it takes of what is waiting; the rest is tried again next time.
     pub fn push(&mut self) {
-        while let Some(packet_id) = self.acks.front() {
-            let mut publish = Publish::new("", QoS::AtLeastOnce, vec![]);
-            publish.pkid = *packet_id;
-            if self.client.try_ack(&publish).is_err() {
-                return;
-            }
-            self.acks.pop_front();
-        }
+        self.acks.call(&self.client);
         // Not beside a publish: each takes a packet identifier, and the window of publishes counts on few of them.
         while self.ledger.is_empty() {
             let Some(filter) = self.leaving.front() else { break };
@@ -173,13 +217,32 @@ impl Connection {
             self.leaving.pop_front();
         }
         while self.ledger.has_room() {
-            let Some((id, message)) = self.waiting.pop_front() else { return };
-            let Message { topic, payload, retain } = &message;
-            if self.client.try_publish(topic, QoS::AtLeastOnce, *retain, payload.clone()).is_err() {
-                return self.waiting.push_front((id, message));
+            if let Some(status) = &self.status {
+                if !self.try_publish(status) {
+                    return;
+                }
+                self.status = None;
+                self.ledger.accepted(None);
+            } else if let Some((id, message)) = self.waiting.front() {
+                if !self.try_publish(message) {
+                    return;
+                }
+                self.ledger.accepted(Some(*id));
+                self.waiting.pop_front();
+            } else {
+                return;
             }
-            self.ledger.accepted(id);
         }
+    }
+
+    fn try_publish(&self, message: &Message) -> bool {
+        let Message { topic, payload, retain } = message;
+        self.client.try_publish(topic, QoS::AtLeastOnce, *retain, payload.clone()).is_ok()
+    }
+
+    /// Nothing of ours waits for the broker.
+    pub fn is_quiet(&self) -> bool {
+        self.ledger.is_empty() && self.status.is_none() && self.waiting.is_empty()
     }
 
     /// A PUBLISH has left.
@@ -192,11 +255,9 @@ impl Connection {
         self.ledger.confirmed(packet_id)
     }
 
-    /// Asks for the end; [`Notice::Lost`] follows.
-    pub fn disconnect(&mut self) {
-        self.push();
-        // If it cannot be said, closing the connection says it.
-        let _ = self.client.try_disconnect();
+    /// Asks for the end; [`Notice::Lost`] follows. False if it cannot be said now.
+    pub fn disconnect(&mut self) -> bool {
+        self.client.try_disconnect().is_ok()
     }
 
     /// Every publish that was not confirmed and now never will be.
@@ -206,30 +267,61 @@ impl Connection {
     }
 }
 
-/// Polls rumqttc until the connection ends. It is never polled again after an error: it would connect by itself.
-async fn poll(mut event_loop: EventLoop, session: u64, notices: mpsc::Sender<Notice>) {
-    loop {
-        match event_loop.poll().await {
-            Ok(event) => {
-                let Some(notice) = notice(event, session) else { continue };
-                if notices.send(notice).await.is_err() {
-                    return;
+/// Polls rumqttc until the connection ends.
+struct Poller {
+    event_loop: EventLoop,
+    session: u64,
+    notices: mpsc::Sender<Notice>,
+    acks: Acks,
+}
+
+impl Poller {
+    /// rumqttc is never polled again after an error: it would connect by itself.
+    async fn run(mut self) {
+        loop {
+            let event = match self.event_loop.poll().await {
+                Ok(event) => event,
+                Err(error) => return self.lost(&error).await,
+            };
+            if let rumqttc::Event::Outgoing(Outgoing::PubAck(_)) = event {
+                if let Err(error) = self.acknowledge().await {
+                    return self.lost(&error).await;
                 }
             }
-            Err(error) => {
-                // What came before the error in the same read; QoS 1 messages among it will be delivered again.
-                let left: Vec<_> = event_loop.state.events.drain(..).collect();
-                let read = left.into_iter().filter_map(|event| notice(event, session));
-                let keep = |notice: &Notice| match notice {
-                    Notice::Arrived(_, handle) => handle.packet_id == 0,
-                    Notice::Confirmed { .. } | Notice::Sent { .. } => true,
-                    _ => false,
-                };
-                for notice in read.filter(keep).chain([Notice::Lost(loss(&error))]) {
-                    if notices.send(notice).await.is_err() {
-                        return;
-                    }
-                }
+            let Some(notice) = notice(event, self.session) else { continue };
+            if self.notices.send(notice).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sends all waiting acknowledgements at once: rumqttc itself sends each in a packet of TCP of its own.
+    async fn acknowledge(&mut self) -> Result<(), ConnectionError> {
+        let Some(network) = &mut self.event_loop.network else { return Ok(()) };
+        let batch = self.acks.take();
+        let sent = async {
+            for packet_id in batch {
+                network.write(Packet::PubAck(PubAck::new(packet_id))).await?;
+            }
+            network.flush().await
+        };
+        match timeout(Duration::from_secs(CONNECT_WITHIN_SECS), sent).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(ConnectionError::FlushTimeout),
+        }
+    }
+
+    async fn lost(mut self, error: &ConnectionError) {
+        // What came before the error in the same read; QoS 1 messages among it will be delivered again.
+        let left: Vec<_> = self.event_loop.state.events.drain(..).collect();
+        let read = left.into_iter().filter_map(|event| notice(event, self.session));
+        let keep = |notice: &Notice| match notice {
+            Notice::Arrived(_, handle) => handle.packet_id == 0,
+            Notice::Confirmed { .. } | Notice::Sent { .. } => true,
+            _ => false,
+        };
+        for notice in read.filter(keep).chain([Notice::Lost(loss(error))]) {
+            if self.notices.send(notice).await.is_err() {
                 return;
             }
         }
@@ -250,6 +342,9 @@ fn notice(event: rumqttc::Event, session: u64) -> Option<Notice> {
         }
         rumqttc::Event::Incoming(Packet::PubAck(ack)) => Notice::Confirmed { packet_id: ack.pkid },
         rumqttc::Event::Outgoing(Outgoing::Publish(packet_id)) => Notice::Sent { packet_id },
+        rumqttc::Event::Outgoing(Outgoing::PubAck(_) | Outgoing::Subscribe(_) | Outgoing::Unsubscribe(_)) => {
+            Notice::Left
+        }
         _ => return None,
     })
 }

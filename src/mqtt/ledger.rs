@@ -19,7 +19,8 @@ pub struct Ledger {
 
 #[derive(Debug)]
 struct Entry {
-    publish: PublishId,
+    /// `None`: our own status, which nobody asks after.
+    publish: Option<PublishId>,
     state: State,
 }
 
@@ -44,8 +45,8 @@ impl Ledger {
         self.entries.is_empty()
     }
 
-    /// rumqttc accepted this publish.
-    pub fn accepted(&mut self, publish: PublishId) {
+    /// rumqttc accepted this publish; `None` stands for our own status.
+    pub fn accepted(&mut self, publish: Option<PublishId>) {
         self.entries.push_back(Entry { publish, state: State::Accepted });
     }
 
@@ -64,12 +65,15 @@ impl Ledger {
         while self.entries.front().is_some_and(|entry| entry.state == State::Confirmed) {
             self.entries.pop_front();
         }
-        Some(publish)
+        publish
     }
 
     /// Everything that was not confirmed.
     pub fn unconfirmed(self) -> impl Iterator<Item = PublishId> {
-        self.entries.into_iter().filter(|entry| entry.state != State::Confirmed).map(|entry| entry.publish)
+        self.entries
+            .into_iter()
+            .filter(|entry| entry.state != State::Confirmed)
+            .filter_map(|entry| entry.publish)
     }
 }
 
@@ -80,7 +84,7 @@ mod tests {
     #[test]
     fn confirmations_in_any_order_find_their_publish() {
         let mut ledger = Ledger::default();
-        (1..=3).for_each(|id| ledger.accepted(PublishId(id)));
+        (1..=3).for_each(|id| ledger.accepted(Some(PublishId(id))));
         (11..=13).for_each(|packet_id| ledger.sent(packet_id));
         assert_eq!(ledger.confirmed(12), Some(PublishId(2)));
         assert_eq!(ledger.confirmed(12), None);
@@ -98,7 +102,7 @@ mod tests {
                 break;
             }
             packet_id = packet_id % IDENTIFIERS + 1;
-            ledger.accepted(PublishId(id));
+            ledger.accepted(Some(PublishId(id)));
             ledger.sent(packet_id);
             if id > 0 {
                 assert_eq!(ledger.confirmed(packet_id), Some(PublishId(id)));

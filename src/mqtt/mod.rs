@@ -2,20 +2,25 @@
 //!
 //! What it promises:
 //! - Every connection is made afresh, so that nothing of an earlier one (packet identifiers, acknowledgements,
-//!   messages half sent) can leak into it; all filters are subscribed again with one SUBSCRIBE.
+//!   messages half sent) can leak into it; all filters are subscribed again.
 //! - The session is persistent, unless the settings say otherwise: a QoS 1 message that was not acknowledged, or
 //!   came while we were away, is delivered again. The same message twice is therefore ordinary.
 //! - A publish is tried on one connection only, and ends in [`Event::Published`] or [`Event::PublishFailed`]: a
 //!   command must not be carried out long after its sender was told that it failed.
-//! - A message larger than [`MAX_PACKET_OCTETS`] ends a connection. The filters are then subscribed one at a time,
-//!   and one that brings such a message at once is left out, so that the others live on.
+//! - A message larger than [`MAX_PACKET_OCTETS`] ends a connection. The filter that brings it is searched for and left
+//!   out for a while, so that the others live on.
+//! - Whatever comes in, memory stays bounded: queues by their length, and messages by their octets as well.
+//! - The status topic says `{"state":"online",…}` while we are connected and `{"state":"offline"}` else.
 //!
 //! It does not look into payloads and knows no topic by heart.
 
+mod acks;
 mod backoff;
 mod connection;
 mod ledger;
 mod settings;
+mod status;
+mod subscriptions;
 mod task;
 mod tls;
 mod words;
@@ -34,6 +39,9 @@ pub use tls::{Identity, Tls, TlsError};
 /// Largest packet in either direction.
 pub const MAX_PACKET_OCTETS: usize = 256 * 1024;
 
+/// Octets of messages that were told and not acknowledged; beyond, TCP holds the broker back.
+pub const MAX_UNACKNOWLEDGED_OCTETS: usize = 1024 * 1024;
+
 /// What the task tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -44,7 +52,8 @@ pub enum Event {
         /// The broker remembered our session.
         present: bool,
     },
-    /// A message came; acknowledge it with [`Order::Acknowledge`] once it is safe.
+    /// A message came; acknowledge it with [`Order::Acknowledge`] once it is safe, also where it needs none: what is
+    /// not acknowledged yet counts, and beyond [`MAX_UNACKNOWLEDGED_OCTETS`] nothing more is read.
     Message(Message, AckHandle),
     /// The broker confirmed a publish.
     Published(PublishId),
@@ -70,6 +79,8 @@ pub enum Order {
     Withdraw(PublishId),
     /// The message with this handle is safe with us.
     Acknowledge(AckHandle),
+    /// Let the status topic of the settings say this from now on, retained, on this and every later connection.
+    Status(String),
     /// Give a sign of life.
     Beat,
 }

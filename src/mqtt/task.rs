@@ -11,7 +11,9 @@ use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Loss, Notice};
-use super::{Event, MAX_PACKET_OCTETS, Order, Settings};
+use super::subscriptions::{Blame, Subscriptions};
+use super::{Event, MAX_PACKET_OCTETS, Order, Settings, status};
+use crate::bridge::message::Message;
 use crate::seed::Seed;
 
 /// Most events that wait to be taken before the connection is no longer read.
@@ -20,6 +22,8 @@ const MAX_EVENTS: usize = 64;
 const LASTING: Duration = Duration::from_secs(30);
 /// After a filter was granted: its retained messages come within this.
 const SETTLE: Duration = Duration::from_secs(1);
+/// After so long a filter that was left out is tried again.
+const RETRY_LEFT_OUT: Duration = Duration::from_secs(3600);
 /// Most filters to unsubscribe from that are remembered.
 const MAX_OBSOLETE: usize = 16_384;
 /// Longest wait for the broker to take our DISCONNECT.
@@ -33,16 +37,16 @@ pub struct Task {
     /// Events that wait until `events` has room. Order::Publish and Order::Beat add to them unasked, so the number of
     /// open publishes and beats of our owner bounds this.
     outbox: VecDeque<Event>,
-    filters: Vec<String>,
-    /// Filters that brought a message too large to take: left out until restart.
-    shunned: BTreeSet<String>,
+    subscriptions: Subscriptions,
     /// Filters of before, which a session that the broker kept may still have. At most [`MAX_OBSOLETE`]; messages by
     /// further ones go on to come, and are for nobody.
     obsolete: BTreeSet<String>,
     session: u64,
     backoff: Backoff,
-    /// A message too large to take came, and we do not know by which filter.
-    careful: bool,
+    /// A message too large to take came: the session that the broker kept would bring it again.
+    is_session_spoilt: bool,
+    /// What our status topic says.
+    status: String,
 }
 
 /// How the work on a connection, or the wait for one, ended.
@@ -53,14 +57,12 @@ enum End {
     Closed,
 }
 
-/// Where the subscriptions of a connection stand.
-enum Subscribing {
-    /// Not connected yet.
-    NotYet,
-    /// These were asked for with one packet.
-    AllAtOnce(Vec<String>),
-    /// These are asked for one by one; the one at `current` was the last.
-    OneByOne { filters: Vec<String>, current: usize },
+/// What is waited for on a connection.
+#[derive(Default)]
+struct Timers {
+    lasting: Timer,
+    settled: Timer,
+    retry: Timer,
 }
 
 type Timer = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
@@ -77,12 +79,12 @@ impl Task {
             events,
             orders,
             outbox: VecDeque::new(),
-            filters: vec![],
-            shunned: BTreeSet::new(),
+            subscriptions: Subscriptions::default(),
             obsolete: BTreeSet::new(),
             session: 0,
             backoff: Backoff::new(seed),
-            careful: false,
+            is_session_spoilt: false,
+            status: status::ONLINE.to_owned(),
         }
     }
 
@@ -113,73 +115,85 @@ impl Task {
     /// One connection, from the attempt to its end.
     async fn serve(&mut self) -> End {
         self.session += 1;
-        let mut connection =
-            Connection::open(&self.settings, self.session, self.careful || !self.settings.has_session);
-        let mut subscribing = Subscribing::NotYet;
-        let mut lasting = None;
-        let mut settled = None;
+        let clean = self.is_session_spoilt || !self.settings.has_session;
+        let mut connection = Connection::open(&self.settings, self.session, clean);
+        let mut timers = Timers::default();
         let loss = loop {
             connection.push();
-            let has_room = self.outbox.len() < MAX_EVENTS;
+            self.subscribe(&connection);
+            let has_room = self.outbox.len() < MAX_EVENTS && connection.has_room();
             tokio::select! {
                 open = deliver(&self.events, &mut self.outbox) => if !open { return self.close(connection).await },
                 order = self.orders.recv() => match order {
-                    Some(order) => self.order(order, &mut connection, &mut subscribing),
+                    Some(order) if connection.is_made() => self.order(order, &mut connection),
+                    Some(order) => self.order_while_away(order),
                     None => return self.close(connection).await,
                 },
                 notice = connection.notice(), if has_room => match notice {
-                    Notice::Connected { present } => {
-                        info!(broker = self.settings.address(), session_present = present, "connected to the broker");
-                        self.outbox.push_back(Event::Connected { session: self.session, present });
-                        connection.unsubscribe(self.obsolete.iter().cloned());
-                        subscribing = self.subscribe(&connection);
-                        lasting = timer(LASTING);
-                    }
-                    Notice::Arrived(message, handle) => self.outbox.push_back(Event::Message(message, handle)),
-                    Notice::Subscribed(granted) => {
-                        subscribing.granted(&granted);
-                        settled = timer(SETTLE);
-                    }
-                    Notice::Sent { packet_id } => connection.sent(packet_id),
-                    Notice::Confirmed { packet_id } => {
-                        self.outbox.extend(connection.confirmed(packet_id).map(Event::Published));
-                    }
                     Notice::Lost(loss) => break loss,
+                    notice => self.take(notice, &mut connection, &mut timers),
                 },
-                () = fires(&mut settled) => subscribing.proceed(&connection),
-                () = fires(&mut lasting) => {
+                () = fires(&mut timers.settled) => self.subscriptions.settled(),
+                () = fires(&mut timers.retry) => self.subscriptions.retry(),
+                () = fires(&mut timers.lasting) => {
                     self.backoff.succeeded();
-                    self.careful = false;
+                    self.is_session_spoilt = false;
                     self.obsolete.clear();
                 }
             }
         };
-        self.lost(connection, &subscribing, &loss);
+        self.lost(connection, &loss);
         End::Retry
     }
 
-    /// What to subscribe to on a new connection, and how.
-    fn subscribe(&self, connection: &Connection) -> Subscribing {
-        let filters: Vec<_> =
-            self.filters.iter().filter(|filter| !self.shunned.contains(*filter)).cloned().collect();
-        let (subscribing, first) = match self.careful {
-            true => (Subscribing::OneByOne { filters: filters.clone(), current: 0 }, filters.get(..1)),
-            false => (Subscribing::AllAtOnce(filters.clone()), Some(filters.as_slice())),
-        };
-        subscribe(connection, first.unwrap_or_default());
-        subscribing
+    fn take(&mut self, notice: Notice, connection: &mut Connection, timers: &mut Timers) {
+        match notice {
+            Notice::Connected { present } => {
+                info!(broker = self.settings.address(), session_present = present, "connected to the broker");
+                self.outbox.push_back(Event::Connected { session: self.session, present });
+                connection.made();
+                connection.unsubscribe(self.obsolete.iter().cloned());
+                connection.announce(self.announcement(&self.status));
+                self.subscriptions.begin();
+                timers.lasting = timer(LASTING);
+                timers.retry = timer(RETRY_LEFT_OUT).filter(|_| self.subscriptions.is_incomplete());
+            }
+            Notice::Arrived(message, handle) => {
+                connection.arrived(&message);
+                self.outbox.push_back(Event::Message(message, handle));
+            }
+            Notice::Subscribed(granted) => {
+                for filter in self.subscriptions.granted(&granted) {
+                    warn!(filter, "the broker refuses this subscription");
+                }
+                timers.settled = timer(SETTLE).filter(|_| self.subscriptions.is_settling());
+            }
+            Notice::Sent { packet_id } => connection.sent(packet_id),
+            Notice::Confirmed { packet_id } => {
+                self.outbox.extend(connection.confirmed(packet_id).map(Event::Published));
+            }
+            Notice::Left | Notice::Lost(_) => {}
+        }
     }
 
-    fn order(&mut self, order: Order, connection: &mut Connection, subscribing: &mut Subscribing) {
-        if let Subscribing::NotYet = subscribing {
-            return self.order_while_away(order);
+    /// Asks for the next filters once the broker has answered those before.
+    fn subscribe(&mut self, connection: &Connection) {
+        if !connection.is_made() {
+            return;
         }
+        // Where it is not taken, what is waiting before it wakes us when it has gone.
+        if self.subscriptions.next().is_some_and(|filters| connection.subscribe(filters).is_ok()) {
+            self.subscriptions.asked();
+        }
+    }
+
+    fn order(&mut self, order: Order, connection: &mut Connection) {
         match order {
-            Order::Subscribe(filters) if filters == self.filters => {}
+            Order::Subscribe(filters) if filters == self.subscriptions.wanted() => {}
             Order::Subscribe(filters) => {
                 let obsolete = self.replace_filters(filters);
                 connection.unsubscribe(obsolete);
-                *subscribing = self.subscribe(connection);
+                self.subscriptions.begin();
             }
             Order::Publish(id, message) => {
                 if let Err(why) = connection.publish(id, message) {
@@ -188,8 +202,18 @@ impl Task {
             }
             Order::Withdraw(id) => connection.withdraw(id),
             Order::Acknowledge(handle) => connection.acknowledge(handle),
+            Order::Status(status) => {
+                self.status = status;
+                connection.announce(self.announcement(&self.status));
+            }
             Order::Beat => self.outbox.push_back(Event::Beat),
         }
+    }
+
+    /// What we say of ourselves, where there is a topic for it.
+    fn announcement(&self, status: &str) -> Option<Message> {
+        let topic = self.settings.status_topic()?.to_owned();
+        Some(Message { topic, payload: status.into(), retain: true })
     }
 
     /// Takes other filters; gives those that are no longer among them.
@@ -198,10 +222,11 @@ impl Task {
             self.obsolete.remove(filter);
         }
         let staying: BTreeSet<&String> = filters.iter().collect();
-        let gone: Vec<_> = self.filters.iter().filter(|filter| !staying.contains(filter)).cloned().collect();
+        let before = self.subscriptions.wanted().iter();
+        let gone: Vec<_> = before.filter(|filter| !staying.contains(filter)).cloned().collect();
         let room = MAX_OBSOLETE.saturating_sub(self.obsolete.len());
         self.obsolete.extend(gone.iter().take(room).cloned());
-        self.filters = filters;
+        self.subscriptions.replace(filters);
         gone
     }
 
@@ -213,17 +238,21 @@ impl Task {
             }
             // Its connection is gone: nothing waits to be published, and the broker delivers the message again.
             Order::Withdraw(_) | Order::Acknowledge(_) => {}
+            Order::Status(status) => self.status = status,
             Order::Beat => self.outbox.push_back(Event::Beat),
         }
     }
 
     /// Tells what the loss of a connection means, and learns from it.
-    fn lost(&mut self, connection: Connection, subscribing: &Subscribing, loss: &Loss) {
-        let was_connected = !matches!(subscribing, Subscribing::NotYet);
+    fn lost(&mut self, connection: Connection, loss: &Loss) {
+        let was_connected = connection.is_made();
         let reason = match loss {
-            Loss::Other(reason) => reason.clone(),
+            Loss::Other(reason) => {
+                self.subscriptions.forgive();
+                reason.clone()
+            }
             Loss::TooLarge { octets } => {
-                self.learn_from_large_message(*octets, subscribing);
+                self.learn_from_large_message(*octets);
                 format!("the broker sent a message of {octets} octets, more than {MAX_PACKET_OCTETS}")
             }
         };
@@ -240,62 +269,62 @@ impl Task {
         }
     }
 
-    /// Finds the filter that brings a message too large to take, by subscribing to one after the other.
-    fn learn_from_large_message(&mut self, octets: usize, subscribing: &Subscribing) {
-        match subscribing {
-            Subscribing::OneByOne { filters, current } if *current < filters.len() => {
-                let Some(filter) = filters.get(*current) else { return };
+    fn learn_from_large_message(&mut self, octets: usize) {
+        self.is_session_spoilt = true;
+        let limit = MAX_PACKET_OCTETS;
+        match self.subscriptions.blame() {
+            Blame::Found(filter) => {
                 warn!(
                     filter,
                     octets,
-                    limit = MAX_PACKET_OCTETS,
-                    "this topic filter brings a message that is too large, and is left out until restart; \
-                     remove the retained message, or narrow the filter"
+                    limit,
+                    "this topic filter brings a message that is too large, and is left out for an hour or until the \
+                     next outage of the broker; remove the retained message, or narrow the filter"
                 );
-                self.shunned.insert(filter.clone());
+                // A step of the search is no failure.
+                self.backoff.succeeded();
             }
-            _ => {
-                let filters = self.filters.join(" ");
-                warn!(
-                    octets,
-                    limit = MAX_PACKET_OCTETS,
+            Blame::Narrowed(filters) => {
+                debug!(
                     filters,
-                    "a message is too large; subscribing to one filter after the other to find out which brings it"
+                    octets, limit, "one of these topic filters brings a message that is too large"
                 );
+                self.backoff.succeeded();
             }
+            Blame::Unknown(filters) => warn!(
+                filters,
+                octets,
+                limit,
+                "a message is too large; subscribing to half of the filters at a time to find out which brings it"
+            ),
         }
-        self.careful = true;
     }
 
-    /// Says good-bye to the broker; events are not delivered any more.
+    /// Says good-bye to the broker, our status first; events are not delivered any more.
     async fn close(&mut self, mut connection: Connection) -> End {
-        connection.disconnect();
-        let ended = async { while !matches!(connection.notice().await, Notice::Lost(_)) {} };
+        if !connection.is_made() {
+            return End::Closed;
+        }
+        connection.announce(self.announcement(status::OFFLINE));
+        let ended = async {
+            let mut is_leaving = false;
+            loop {
+                connection.push();
+                if !is_leaving && connection.is_quiet() {
+                    is_leaving = connection.disconnect();
+                }
+                match connection.notice().await {
+                    Notice::Sent { packet_id } => connection.sent(packet_id),
+                    Notice::Confirmed { packet_id } => drop(connection.confirmed(packet_id)),
+                    Notice::Lost(_) => return,
+                    _ => {}
+                }
+            }
+        };
         if timeout(DISCONNECT_WITHIN, ended).await.is_err() {
-            debug!("the broker did not close the connection after DISCONNECT");
+            debug!("the broker did not take our leave");
         }
         End::Closed
-    }
-}
-
-impl Subscribing {
-    /// The broker answered the last SUBSCRIBE.
-    fn granted(&self, granted: &[bool]) {
-        let asked = match self {
-            Self::NotYet => &[],
-            Self::AllAtOnce(filters) => filters.as_slice(),
-            Self::OneByOne { filters, current } => filters.get(*current..).unwrap_or_default(),
-        };
-        for (filter, _) in asked.iter().zip(granted).filter(|(_, granted)| !**granted) {
-            warn!(filter, "the broker refuses this subscription");
-        }
-    }
-
-    /// The last filter brought nothing bad.
-    fn proceed(&mut self, connection: &Connection) {
-        let Self::OneByOne { filters, current } = self else { return };
-        *current = current.saturating_add(1).min(filters.len());
-        subscribe(connection, filters.get(*current..).and_then(|rest| rest.get(..1)).unwrap_or_default());
     }
 }
 
@@ -310,15 +339,6 @@ async fn deliver(events: &mpsc::Sender<Event>, outbox: &mut VecDeque<Event>) -> 
         permit.send(event);
     }
     true
-}
-
-fn subscribe(connection: &Connection, filters: &[String]) {
-    if filters.is_empty() {
-        return;
-    }
-    if let Err(error) = connection.subscribe(filters) {
-        warn!(error, "the subscriptions could not be sent");
-    }
 }
 
 fn timer(after: Duration) -> Timer {

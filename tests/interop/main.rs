@@ -5,6 +5,7 @@
 
 mod aiocoap;
 mod blocks;
+mod downlink;
 mod house;
 mod observing;
 mod operations;

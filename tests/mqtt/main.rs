@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod peers;
+mod status;
 mod tls;
 
 use std::net::SocketAddr;

@@ -11,7 +11,7 @@ use nbgate::config;
 use nbgate::gateway::settings::{Host, Settings};
 use nbgate::lab::sensors::MAPPINGS_TOML;
 use nbgate::lab::world::{Options, Report, SERVER, Site, World};
-use nbgate::lab::{broker, cell, modem};
+use nbgate::lab::{broker, cell, modem, store};
 use nbgate::link::clock;
 
 /// Seeds that every scenario runs with, unless `SIM_SEED` names one.
@@ -24,10 +24,14 @@ fn seeds() -> Vec<u64> {
     }
 }
 
+fn gateway(mappings: &str) -> Settings {
+    let text =
+        format!("[modem]\nport = \"virtual\"\n[[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{mappings}");
+    config::parse(&text, Host::default()).unwrap().gateway
+}
+
 /// Three hours of the lab's four sensors on a healthy cell, with an order to the lamp every quarter of an hour.
 fn options(seed: u64) -> Options {
-    let text =
-        format!("[modem]\nport = \"virtual\"\n[[lwm2m.servers]]\nuri = \"coap://{SERVER}\"\n{MAPPINGS_TOML}");
     Options {
         seed,
         duration: Duration::from_secs(3 * 3600),
@@ -37,10 +41,12 @@ fn options(seed: u64) -> Options {
         modem: modem::Options::default(),
         servers: vec![Site::default()],
         broker: broker::Settings::default(),
+        store: store::Settings::default(),
         broker_away: None,
         bays: None,
-        gateway: config::parse(&text, Host::default()).unwrap().gateway,
+        gateway: gateway(MAPPINGS_TOML),
         order_every: Some(Duration::from_secs(900)),
+        reloads: Vec::new(),
         mishaps: Vec::new(),
     }
 }
@@ -68,6 +74,25 @@ fn on_a_healthy_cell_every_sample_is_reported_and_nothing_is_sent_twice() {
         assert!(report.orders >= 10 && report.books.received > 1500, "SIM_SEED={seed}: {report:?}");
         // A newer value may overtake one only while its notification waits for the radio.
         assert!(report.books.superseded * 20 < report.books.received, "SIM_SEED={seed}: {:?}", report.books);
+    }
+}
+
+#[test]
+fn mappings_that_go_and_come_back_lose_no_sample_and_keep_their_instances() {
+    let (before, rest) = MAPPINGS_TOML.split_once("# Water meter").unwrap();
+    let (_, after) = rest.split_once("# Manhole").unwrap();
+    let without_meter = gateway(&format!("{before}#{after}")).mappings;
+    let all = gateway(MAPPINGS_TOML).mappings;
+    for seed in seeds() {
+        let reloads = vec![
+            (Duration::from_secs(3600), without_meter.clone()),
+            (Duration::from_secs(2 * 3600), all.clone()),
+        ];
+        let report = good(Options { reloads, ..options(seed) });
+        assert_eq!(report.registrations, 1, "SIM_SEED={seed}: {report:?}");
+        assert_eq!(report.orders_taken, report.orders, "SIM_SEED={seed}");
+        let whole = good(options(seed));
+        assert!(report.books.received < whole.books.received, "SIM_SEED={seed}: {:?}", report.books);
     }
 }
 

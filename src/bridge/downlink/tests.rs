@@ -242,7 +242,7 @@ proptest! {
                     bench.bridge.handle_broker(Broker::Lost, bench.now);
                     bench.bridge.handle_broker(Broker::Connected, bench.now);
                 }
-                _ => bench.bridge.reload(mappings(LAMPS)),
+                _ => drop(bench.bridge.reload(mappings(LAMPS))),
             }
             ended += std::iter::from_fn(|| bench.ended()).count() as u64;
         }

@@ -142,6 +142,7 @@ impl Demo {
             events: Some(event_sender),
             trace: args.trace_at.then_some(trace_sender),
             questions: Some(questions),
+            reloads: None,
         };
         let config = parts.config(args, &folder.0)?;
         let gateway = tokio::spawn(crate::gateway::run::run(config, followers, stop));

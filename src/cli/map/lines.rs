@@ -136,6 +136,7 @@ impl Trial {
                 | Event::Released { .. }
                 | Event::Superseded { .. }
                 | Event::Withdrawn { .. }
+                | Event::Forgotten { .. }
                 | Event::DownlinkDone { .. } => {}
             }
         }

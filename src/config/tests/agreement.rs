@@ -13,13 +13,6 @@ use crate::bridge::mapping::compile;
 
 const SHIPPED: &str = include_str!("../../../config/nbgate.toml");
 
-/// Keys that have their name and place already, but no reader yet.
-const PENDING: [&str; 2] = ["max_instances", "forget_after"];
-
-fn is_read(key: &&Key) -> bool {
-    !PENDING.contains(&key.name)
-}
-
 /// Values of a kind that its range and its words allow at their ends.
 fn samples(kind: Kind) -> Vec<String> {
     let span = |span: Duration| format!("\"{}s {}ms\"", span.as_secs(), span.subsec_millis());
@@ -59,7 +52,7 @@ fn full(keys: &[Key], number: usize) -> Node {
         };
         (key.name.to_owned(), node(data))
     };
-    node(Data::Table(keys.iter().filter(is_read).map(member).collect()))
+    node(Data::Table(keys.iter().map(member).collect()))
 }
 
 #[test]
@@ -91,8 +84,8 @@ fn compare(keys: &'static [Key], path: &[&str]) {
     let error = tree.to_value().deserialize::<File>().unwrap_err();
     let Reason::UnknownField(_, known) = error.kind else { panic!("{path:?}: {error}") };
     let known: BTreeSet<&str> = known.iter().copied().collect();
-    assert_eq!(known, keys.iter().filter(is_read).map(|key| key.name).collect(), "{path:?}");
-    for key in keys.iter().filter(is_read).filter(|key| !key.keys().is_empty()) {
+    assert_eq!(known, keys.iter().map(|key| key.name).collect(), "{path:?}");
+    for key in keys.iter().filter(|key| !key.keys().is_empty()) {
         compare(key.keys(), &[path, &[key.name]].concat());
     }
 }
@@ -123,7 +116,7 @@ fn the_defaults_are_of_their_own_kind_and_every_key_is_described() {
 }
 
 /// The shipped file with its defaults written out, and with its examples as well.
-fn uncommented(with_examples: bool) -> String {
+pub(super) fn uncommented(with_examples: bool) -> String {
     let line = |line: &str| match line.strip_prefix("##") {
         Some(example) if with_examples => example.to_owned(),
         Some(_) => String::new(),
@@ -185,7 +178,7 @@ fn list(keys: &[Key], at: &str, all: &mut Vec<String>) {
 #[test]
 fn the_defaults_of_a_mapping_are_those_of_the_table() {
     let base = "topic = \"a/{x}\"\nobject = 3306\nresource = 5850\ninstance = \"{x}\"\n\
-                command.topic = \"b/{x}\"\n";
+                command.topic = \"b/{x}\"\ncommand.reply.topic = \"c/{x}\"\n";
     let compiled = |text: &str| {
         let text = format!("[[mappings]]\n{text}");
         let file = Layers::of_text(&text).tree.to_value();
@@ -197,7 +190,7 @@ fn the_defaults_of_a_mapping_are_those_of_the_table() {
     let mapping = ROOT.iter().find(|key| key.name == "mappings").unwrap();
     let mut seen = 0;
     let mut own = |keys: &[Key], at: &str| {
-        for key in keys.iter().filter(is_read) {
+        for key in keys.iter() {
             if let Default::Own(value) = key.default {
                 seen += 1;
                 assert_eq!(
@@ -213,5 +206,6 @@ fn the_defaults_of_a_mapping_are_those_of_the_table() {
     own(mapping.keys(), "");
     let command = below(mapping.keys(), "command");
     own(command, "command.");
-    assert!(seen >= 3);
+    own(below(command, "reply"), "command.reply.");
+    assert!(seen >= 5);
 }

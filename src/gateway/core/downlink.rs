@@ -57,10 +57,12 @@ impl Core {
         self.names.handle_link(true, now);
     }
 
-    fn facts_changed(&mut self) {
+    pub(super) fn facts_changed(&mut self) {
         let facts = self.link.facts().clone();
-        if let Some(endpoint) = names::endpoint(&self.settings.endpoint, &facts.identity, &self.settings.host)
-        {
+        self.remember_modem(&facts.identity);
+        let endpoint = names::endpoint(&self.settings.endpoint, &facts.identity, &self.settings.host);
+        // Without a name nothing registers: not before the instances of earlier runs are there to be listed.
+        if let Some(endpoint) = endpoint.filter(|_| self.keeper.is_settled()) {
             self.lwm2m.set_endpoint(endpoint);
         }
         self.lwm2m.set_facts(facts.clone(), self.settings.host.facts.clone());

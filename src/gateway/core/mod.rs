@@ -4,10 +4,13 @@
 //! same way; `Core::settle` is that staircase. Back-pressure: CoAP is asked for a datagram, and the client for a
 //! notification, only while the link can take one.
 
+mod announcing;
 pub mod books;
 mod downlink;
+pub mod keeper;
 mod link;
 mod looking;
+mod memory;
 mod names;
 mod reload;
 mod uplink;
@@ -24,11 +27,14 @@ use crate::lwm2m::client::{self, Client};
 use crate::lwm2m::model::Model;
 use crate::lwm2m::path::Path;
 use crate::net::{LinkFacts, Peer};
+use crate::persist::Modem;
 use crate::seed::Seed;
 
 use super::io::{Event, Input, Output};
 use super::settings::Settings;
+use announcing::Announcing;
 use books::Books;
+use keeper::Keeper;
 use link::Link;
 use looking::Looking;
 use names::Names;
@@ -37,6 +43,8 @@ use names::Names;
 /// would otherwise be an endless loop.
 const MAX_ROUNDS: usize = 10_000;
 
+/// So long an end waits for the last changes to be on disk.
+const STORE_LIMIT: Duration = Duration::from_secs(2);
 /// A deadline that is so far back was not met, though the loop came by.
 const MISSED_AFTER: Duration = Duration::from_secs(5);
 
@@ -47,10 +55,14 @@ pub struct Core {
     lwm2m: Client,
     bridge: Bridge,
     names: Names,
+    keeper: Keeper,
     books: Books,
     /// Paths whose refusal was logged; bounded, refusals of further ones are counted only.
     refused: BTreeSet<Path>,
+    /// The modem as the store knows it, or will.
+    remembered: Option<Modem>,
     looking: Looking,
+    announcing: Announcing,
     outputs: VecDeque<Output>,
     settings: Settings,
     state: State,
@@ -65,8 +77,10 @@ enum State {
     Deregistering {
         until: Instant,
     },
-    /// Waiting for the modem to close its socket.
-    Closing,
+    /// Waiting for the modem to close its socket, and until `until` for the store to take the last changes.
+    Closing {
+        until: Instant,
+    },
     Stopped,
 }
 
@@ -94,9 +108,12 @@ impl Core {
             coap: Endpoint::new(settings.coap, seed.child("coap")),
             lwm2m,
             names: Names::new(&settings),
+            keeper: Keeper::new(now),
             books: Books::default(),
             refused: BTreeSet::new(),
+            remembered: None,
             looking: Looking::new(now),
+            announcing: Announcing::default(),
             outputs: VecDeque::from([Output::Subscribe(bridge.topic_filters())]),
             bridge,
             settings,
@@ -135,6 +152,9 @@ impl Core {
             State::Deregistering { until } => {
                 Some(Deadline::new(until, "give up waiting for de-registration"))
             }
+            State::Closing { until } if self.link.is_shut_down() => {
+                Some(Deadline::new(until, "give up waiting for the store"))
+            }
             _ => None,
         };
         Deadline::earliest([
@@ -144,6 +164,8 @@ impl Core {
             self.lwm2m.poll_timeout(),
             self.bridge.poll_timeout(),
             self.names.poll_timeout(),
+            self.keeper.poll_timeout(),
+            self.announcing.poll_timeout(),
         ])
     }
 
@@ -168,6 +190,7 @@ impl Core {
         match input {
             Input::WallClock(time) => {
                 self.lwm2m.set_wall_clock(time, now);
+                self.bridge.set_wall_clock(time, now);
                 // 24 bits count, so the low ones are those that are wanted (OBS-11).
                 self.coap.start_observe_after((time.as_secs() & 0xff_ffff) as u32);
             }
@@ -175,6 +198,7 @@ impl Core {
                 self.settings.host.facts = *facts;
                 self.lwm2m.set_host(self.settings.host.facts.clone());
             }
+            Input::Store(answer) => self.handle_store(answer, now),
             Input::Reload(mappings) => self.reload(*mappings, now),
             Input::Stop => self.stop(now),
             Input::Tick => {}
@@ -188,12 +212,14 @@ impl Core {
         self.lwm2m.handle_timeout(now);
         self.bridge.handle_timeout(now);
         self.names.handle_timeout(now);
+        self.keep_time(now);
     }
 
     fn stop(&mut self, now: Instant) {
         if self.state == State::Running {
             tracing::info!("stopping");
             self.lwm2m.shutdown(now);
+            self.keeper.flush(now);
             self.state = State::Deregistering { until: now + self.settings.stop_limit };
         }
     }
@@ -209,6 +235,7 @@ impl Core {
             }
         }
         self.drain_outputs();
+        self.announce(now);
         self.wind_down(now);
     }
 
@@ -216,7 +243,7 @@ impl Core {
     fn step(&mut self, now: Instant) -> bool {
         // Upwards first: what arrived may change what should leave.
         let up = self.move_link_events(now) | self.move_coap_events(now) | self.move_client_events(now);
-        let across = self.move_bridge_events(now) | self.ask_for_names(now);
+        let across = self.move_bridge_events(now) | self.move_writes(now) | self.ask_for_names(now);
         let down = self.move_actions(now) | self.move_notifications(now) | self.move_datagrams(now);
         up | across | down
     }
@@ -231,6 +258,9 @@ impl Core {
         while let Some(id) = self.bridge.poll_withdrawal() {
             self.outputs.push_back(Output::Withdraw(id));
         }
+        while let Some(request) = self.keeper.poll_request() {
+            self.outputs.push_back(Output::Store(request));
+        }
     }
 
     /// Takes the next step of a stop when the one before is done.
@@ -244,11 +274,12 @@ impl Core {
                     tracing::warn!("ending without the servers' answer to de-registration");
                 }
                 self.link.shutdown(now);
-                self.state = State::Closing;
+                self.state = State::Closing { until: now + STORE_LIMIT };
                 self.drain_outputs();
             }
         }
-        if self.state == State::Closing && self.link.is_shut_down() {
+        let State::Closing { until } = self.state else { return };
+        if self.link.is_shut_down() && (self.keeper.is_done() || until <= now) {
             self.state = State::Stopped;
             self.outputs.push_back(Output::ClosePort);
             self.outputs.push_back(Output::Stopped);
@@ -256,6 +287,7 @@ impl Core {
     }
 
     fn tell(&mut self, event: Event) {
+        self.announcing.note(&event);
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -12,11 +12,13 @@ use super::Core;
 impl Core {
     /// Takes these mappings in place of those before.
     pub(super) fn reload(&mut self, mappings: Mappings, now: Instant) {
-        self.bridge.reload(mappings);
+        let shown = self.bridge.reload(mappings);
         // First what waited for a command that is gone: its request is answered by the tree of before.
         self.move_bridge_events(now);
         self.lwm2m.replace_access(access_table(&self.bridge));
         let gone = self.lwm2m.retain_mapped(|path| self.bridge.has(path), now);
+        // A mapping that came back finds what it had.
+        self.show(&shown, now);
         let filters = self.bridge.topic_filters();
         tracing::info!(filters = filters.len(), instances_gone = gone, "mappings are replaced");
         self.outputs.push_back(Output::Subscribe(filters));

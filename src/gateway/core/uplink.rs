@@ -59,6 +59,7 @@ impl Core {
                     }
                     self.tell_refused(topic, why, now);
                 }
+                bridge::Event::Forgotten { object, id } => self.forget_instance(object, id, now),
                 bridge::Event::DownlinkDone { id, outcome } => self.finish_downlink(id, outcome),
             }
         }

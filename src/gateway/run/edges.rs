@@ -6,6 +6,8 @@ use crate::config::{self, Config};
 use crate::gateway::core::Core;
 use crate::gateway::io::{Input, Output};
 use crate::link::{clock, names, serial, udp};
+use crate::persist::{Answer, Request};
+use crate::store::Store;
 use crate::{mqtt, net};
 
 use super::Followers;
@@ -18,6 +20,8 @@ pub(super) struct Edges {
     serial: Option<serial::Port>,
     sockets: udp::Sockets<Input>,
     orders: mpsc::Sender<mqtt::Order>,
+    /// `None`: nothing is to last.
+    store: Option<Store>,
 }
 
 impl Edges {
@@ -25,6 +29,7 @@ impl Edges {
         config: &Config,
         inputs: &mpsc::Sender<Input>,
         orders: mpsc::Sender<mqtt::Order>,
+        store: Option<Store>,
     ) -> Self {
         Self {
             inputs: inputs.clone(),
@@ -33,6 +38,7 @@ impl Edges {
             serial: None,
             sockets: udp::Sockets::new(inputs.clone(), from_socket),
             orders,
+            store,
         }
     }
 
@@ -55,7 +61,9 @@ impl Edges {
                 Output::Subscribe(filters) => self.order(mqtt::Order::Subscribe(filters)).await,
                 Output::Publish(id, message) => self.order(mqtt::Order::Publish(id, message)).await,
                 Output::Withdraw(id) => self.order(mqtt::Order::Withdraw(id)).await,
+                Output::Status(status) => self.order(mqtt::Order::Status(status)).await,
                 Output::Acknowledge(handle) => self.order(mqtt::Order::Acknowledge(handle)).await,
+                Output::Store(request) => ask(self.store.as_ref(), request).map(Input::Store),
                 Output::Event(event) => {
                     follow(followers.events.as_ref(), event);
                     None
@@ -116,6 +124,15 @@ impl Edges {
             // Without a loop nobody waits for the answer.
             let _ = inputs.send(Input::Resolved { name, result }).await;
         });
+    }
+}
+
+/// Asks the store, if there is one; else everything is well and nothing lasts.
+fn ask(store: Option<&Store>, request: Request) -> Option<Answer> {
+    match (store, request) {
+        (Some(store), request) => store.ask(request),
+        (None, Request::Load) => Some(Answer::nothing_kept()),
+        (None, Request::Write { batch, .. }) => Some(Answer::Committed { batch }),
     }
 }
 

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::core::Core;
 use crate::gateway::io::{Event, Input, Output};
-use crate::gateway::settings::Settings;
+use crate::gateway::settings::{Mappings, Settings};
 use crate::lab::sensors::{Kind, Player};
-use crate::lab::{broker, cell, modem};
+use crate::lab::{broker, cell, modem, store};
 use crate::net::Peer;
 use crate::seed::Seed;
 
@@ -54,6 +54,8 @@ pub struct Options {
     pub servers: Vec<Site>,
     /// The broker.
     pub broker: broker::Settings,
+    /// The store.
+    pub store: store::Settings,
     /// The broker goes down after the first, for the second; `None`: it stays up.
     pub broker_away: Option<(Duration, Duration)>,
     /// The gateway. The first of its servers must be at [`SERVER`].
@@ -62,6 +64,8 @@ pub struct Options {
     pub bays: Option<(u16, Duration)>,
     /// The first server dims the lamp every so often; `None`: never.
     pub order_every: Option<Duration>,
+    /// The gateway takes these mappings in place of those before, after so long; in the order of time.
+    pub reloads: Vec<(Duration, Mappings)>,
     /// What befalls the cell, and how long after the beginning; in the order of time.
     pub mishaps: Vec<(Duration, cell::Order)>,
 }
@@ -197,7 +201,8 @@ impl World {
                 moved = true;
                 self.take(output);
             }
-            while let Some(input) = self.around.poll_input(self.now, &mut self.digest) {
+            let takes_messages = self.core.takes_messages();
+            while let Some(input) = self.around.poll_input(takes_messages, self.now, &mut self.digest) {
                 moved = true;
                 self.core.handle(input, self.now);
             }

@@ -10,10 +10,12 @@ use super::{Options, SERVER, players};
 use crate::bridge::message::{AckHandle, Message, PublishId};
 use crate::clock::{Deadline, UnixTime};
 use crate::gateway::io::{Input, Output};
+use crate::gateway::settings::Mappings;
 use crate::lab::broker::{self, Broker};
 use crate::lab::cell::{self, Cell, Network, PortId, Traffic};
 use crate::lab::modem::Modem;
 use crate::lab::sensors::Player;
+use crate::lab::store::Store;
 use crate::net::{Datagram, Peer};
 use crate::seed::Seed;
 
@@ -32,6 +34,7 @@ pub(super) struct Surroundings {
     cell: Cell,
     sites: Sites,
     broker: Broker,
+    store: Store,
     players: Vec<Player>,
     playing: bool,
     /// The opening of the serial port that the gateway holds.
@@ -43,6 +46,9 @@ pub(super) struct Surroundings {
     /// When the broker comes (true) or goes.
     broker_turns: VecDeque<(Instant, bool)>,
     inputs: VecDeque<Input>,
+    /// What the MQTT edge has for the core, once that takes messages.
+    from_broker: VecDeque<Input>,
+    reloads: VecDeque<(Instant, Mappings)>,
     mishaps: VecDeque<(Instant, cell::Order)>,
     /// How many further bays there are, and when they speak up.
     bays: Option<(u16, Instant)>,
@@ -62,6 +68,7 @@ impl Surroundings {
             cell: Cell::new(options.cell.clone(), seed.child("cell")),
             sites: Sites::new(options, seed, now),
             broker,
+            store: Store::new(options.store),
             players,
             playing: true,
             port: None,
@@ -70,6 +77,12 @@ impl Surroundings {
             reconnect_at: None,
             broker_turns: broker_turns.into_iter().flatten().collect(),
             inputs: VecDeque::new(),
+            from_broker: VecDeque::new(),
+            reloads: options
+                .reloads
+                .iter()
+                .map(|(after, mappings)| (now + *after, mappings.clone()))
+                .collect(),
             mishaps: options.mishaps.iter().map(|(after, order)| (now + *after, *order)).collect(),
             bays: options.bays.map(|(count, after)| (count, now + after)),
         }
@@ -89,6 +102,7 @@ impl Surroundings {
             }
             Output::Subscribe(filters) => {
                 self.broker.subscribe(GATEWAY, &filters, now);
+                self.broker.retain_filters(GATEWAY, &filters);
                 self.filters = filters;
             }
             Output::Publish(PublishId(token), message) => {
@@ -102,12 +116,18 @@ impl Surroundings {
             Output::Withdraw(_) | Output::Acknowledge(_) => {}
             // The gateway has a modem here: it asks the kernel for nothing.
             Output::Datagram(_) | Output::Resolve { .. } => {}
-            Output::Event(_) | Output::Stopped => {}
+            Output::Store(request) => self.store.handle_request(request, now),
+            Output::Status(_) | Output::Event(_) | Output::Stopped => {}
         }
     }
 
-    /// The next thing for the core.
-    pub(super) fn poll_input(&mut self, now: Instant, digest: &mut Digest) -> Option<Input> {
+    /// The next thing for the core, which may not take messages yet.
+    pub(super) fn poll_input(
+        &mut self,
+        takes_messages: bool,
+        now: Instant,
+        digest: &mut Digest,
+    ) -> Option<Input> {
         while self.move_network(now, digest) | self.move_messages(now) {}
         if let Some(octets) = self.modem.poll_transmit(now) {
             // Nobody holds the port: the octets are lost, as on a real line.
@@ -116,13 +136,18 @@ impl Surroundings {
                 self.inputs.push_back(Input::Bytes { generation, octets });
             }
         }
-        self.inputs.pop_front()
+        while let Some(answer) = self.store.poll_answer() {
+            self.inputs.push_back(Input::Store(answer));
+        }
+        let from_broker = if takes_messages { self.from_broker.pop_front() } else { None };
+        from_broker.or_else(|| self.inputs.pop_front())
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.modem.handle_timeout(now);
         self.cell.handle_timeout(now);
         self.sites.handle_timeout(now);
+        self.store.handle_timeout(now);
         while let Some((_, comes)) = self.broker_turns.front().copied().filter(|(at, _)| *at <= now) {
             self.broker_turns.pop_front();
             if comes { self.broker.come_up() } else { self.broker.go_down(now) }
@@ -134,6 +159,10 @@ impl Surroundings {
             self.broker.connect(GATEWAY, false, now);
         }
         self.let_bays_speak(now);
+        while self.reloads.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, mappings)) = self.reloads.pop_front() else { break };
+            self.inputs.push_back(Input::Reload(Box::new(mappings)));
+        }
         while self.mishaps.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, order)) = self.mishaps.pop_front() else { break };
             self.cell.handle_order(order, now);
@@ -148,8 +177,10 @@ impl Surroundings {
                 self.cell.poll_timeout(),
                 self.sites.poll_timeout(),
                 self.broker.poll_timeout(),
+                self.store.poll_timeout(),
                 self.reconnect_at.map(|at| Deadline::new(at, "connect to the broker")),
                 self.broker_turns.front().map(|(at, _)| Deadline::new(*at, "the broker comes or goes")),
+                self.reloads.front().map(|(at, _)| Deadline::new(*at, "the mappings change")),
                 self.mishaps.front().map(|(at, _)| Deadline::new(*at, "the cell is disturbed")),
                 self.bays.map(|(_, at)| Deadline::new(at, "the bays speak up")),
             ]
@@ -256,7 +287,7 @@ impl Surroundings {
 
     /// What the gateway's MQTT edge makes of what reaches it.
     fn tell_gateway(&mut self, event: broker::Event, now: Instant) {
-        self.inputs.push_back(match event {
+        self.from_broker.push_back(match event {
             broker::Event::Connected { connection, .. } => {
                 self.connection = connection;
                 self.broker.subscribe(GATEWAY, &self.filters, now);

@@ -78,6 +78,17 @@ impl Client {
         Ok(())
     }
 
+    /// An instance of a mapped object is no more, and with it its values: what was pending of them is superseded. Nothing
+    /// happens where there is none.
+    pub fn remove_instance(&mut self, object: u16, instance: u16, now: Instant) {
+        let path = Path::object_only(object).child(instance);
+        let Some(path) = path.filter(|path| self.is_for_mappings(object) && self.tree.exists(*path)) else {
+            return;
+        };
+        self.take_away(path);
+        self.gather(now, self.settings.announce_after);
+    }
+
     /// What is known of link and host; fills objects 3 and 4.
     pub fn set_facts(&mut self, link: LinkFacts, host: HostFacts) {
         self.facts = (link, host);
@@ -160,7 +171,7 @@ impl Client {
 
     /// An instance of a held object goes, and with it what is known of it.
     pub(super) fn delete(&mut self, instance: Path, now: Instant) {
-        self.remove_instance(instance);
+        self.take_away(instance);
         self.held.instance_gone();
         self.gather(now, self.settings.announce_after.min(SERVER_CHANGES_GATHER));
     }
@@ -175,14 +186,15 @@ impl Client {
         let of_staying = staying.into_iter().flat_map(|instance| self.tree.paths(instance));
         let resources: Vec<_> = of_staying.filter(|path| !stays(*path)).map(|path| (path, None)).collect();
         self.apply(resources);
-        going.iter().for_each(|instance| self.remove_instance(*instance));
+        going.iter().for_each(|instance| self.take_away(*instance));
         if !going.is_empty() {
             self.gather(now, self.settings.announce_after);
         }
         going.len()
     }
 
-    fn remove_instance(&mut self, instance: Path) {
+    /// An instance goes with all that is below it.
+    fn take_away(&mut self, instance: Path) {
         let below = self.tree.paths(instance).map(|path| (path, None)).collect();
         self.apply(below);
         self.tree.remove_instance(instance);

@@ -186,7 +186,7 @@ fn push_text(text: &str, line: &mut String) {
 }
 
 /// Characters that steer a terminal, or change what the rest of a line looks like, are shown by their number.
-fn escape(text: &str, line: &mut String) {
+pub(super) fn escape(text: &str, line: &mut String) {
     for c in text.chars() {
         match c {
             '\n' => line.push_str("\\n"),

@@ -76,6 +76,13 @@ pub fn hide(secret: &str) {
     }
 }
 
+/// A text from outside, fit for a terminal: characters that could steer it are shown by their number.
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    line::escape(text, &mut shown);
+    shown
+}
+
 /// Tells folded repeats when their time has come, even if nothing else happens; never ends.
 pub async fn tell_repeats() {
     let mut look = interval(LOOK_EVERY);

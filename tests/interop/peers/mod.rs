@@ -1,5 +1,6 @@
 //! The programs around a test: each starts on loopback, says by a line that it is ready, and ends with its owner.
 
+pub mod lab_server;
 pub mod leshan;
 pub mod mosquitto;
 pub mod nbgate;

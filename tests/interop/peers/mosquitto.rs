@@ -18,9 +18,20 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Starts a broker that keeps nothing and tells what it does.
     pub fn start() -> Self {
+        Self::start_on(free_port())
+    }
+
+    /// Ends it as a power cut does; gives its port, for another one at the same address.
+    pub fn kill(self) -> u16 {
+        self.process.signal("KILL");
+        self.process.wait_for_end(PATIENCE);
+        self.port
+    }
+
+    /// As [`Mosquitto::start`], on this port.
+    pub fn start_on(port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the broker's configuration");
         let config = folder.path().join("mosquitto.conf");
-        let port = free_port();
         // `user root`: started as root in a namespace that has no other user, it could not become one.
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\nlog_dest stderr\nlog_type all\n"
@@ -39,6 +50,18 @@ impl Mosquitto {
     /// Waits until the broker has acknowledged a subscription of this client.
     pub fn wait_for_subscription_of(&self, client_id: &str) {
         self.process.wait_for_text(&format!("Sending SUBACK to {client_id}"));
+    }
+
+    /// Waits until somebody has subscribed to this filter.
+    pub fn wait_for_subscription_to(&self, filter: &str) {
+        self.process.wait_for_text(&format!("\t{filter} (QoS"));
+    }
+
+    /// Waits until somebody has unsubscribed from this filter.
+    pub fn wait_for_end_of_subscription_to(&self, filter: &str) {
+        // It writes `TIME: \tFILTER` below "Received UNSUBSCRIBE".
+        let is_it = |line: &str| line.ends_with(&format!("\t{filter}"));
+        self.process.wait_for("UNSUBSCRIBE", 0, PATIENCE, |line| is_it(line).then_some(()));
     }
 
     /// Stops it as it is: connections stay open and nothing is answered.

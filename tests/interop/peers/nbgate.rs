@@ -19,20 +19,34 @@ const QUICK: &str = "100ms";
 /// A running `nbgate run`.
 pub struct Gateway {
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
     /// Starts the gateway with this configuration.
     pub fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the configuration");
-        let file = folder.path().join("nbgate.toml");
-        let state = folder.path().join("state");
-        fs::create_dir(&state).expect("a folder for the state");
-        let all = format!("state_dir = \"{}\"\n{config}", text(&state));
-        fs::write(&file, all).expect("the configuration can be written");
+        let file = write_config(folder.path(), config);
         let process = Process::start("nbgate run", nbgate().args(["run", "--config", text(&file)]));
-        Self { process, _folder: folder }
+        Self { process, folder }
+    }
+
+    /// Gives it another configuration and a SIGHUP, as `systemctl reload` does; waits until it logs this.
+    pub fn reload(&self, config: &str, until: &str) {
+        write_config(self.folder.path(), config);
+        let mark = self.mark();
+        self.process.signal("HUP");
+        self.wait_for_text_since(mark, until);
+    }
+
+    /// How much it has logged so far.
+    pub fn mark(&self) -> usize {
+        self.process.mark()
+    }
+
+    /// As [`Gateway::wait_for_text`], for what it logs after `mark`.
+    pub fn wait_for_text_since(&self, mark: usize, text: &str) {
+        self.process.wait_for(text, mark, PATIENCE, |line| line.contains(text).then_some(()));
     }
 
     /// Waits until it logs this; fails at once if it ends.
@@ -62,6 +76,16 @@ impl Gateway {
         self.process.signal("KILL");
         self.process.wait_for_end(PATIENCE);
     }
+}
+
+/// Writes the configuration and makes the folder for the state; gives the file.
+fn write_config(folder: &Path, config: &str) -> PathBuf {
+    let file = folder.join("nbgate.toml");
+    let state = folder.join("state");
+    fs::create_dir_all(&state).expect("a folder for the state");
+    let all = format!("state_dir = \"{}\"\n{config}", text(&state));
+    fs::write(&file, all).expect("the configuration can be written");
+    file
 }
 
 /// A running `nbgate lab modem`.
