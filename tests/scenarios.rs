@@ -161,13 +161,13 @@ fn a_line_that_gives_nothing_is_told_and_ends_in_exit_code_1() {
     assert_eq!(text(&output.stderr), "nbgate: 2 of 4 messages gave no value, or had one refused\n");
     insta::assert_snapshot!(text(&output.stdout), @r#"
     sensors/a/temperature
-      /3303/0/5700  Sensor Value = 7.0
+      /3303/0/5700  Sensor Value = 7.0 Cel
     sensors/a/temperature
       refused: /t: "\u{1b}[2J" is not a number
     sensors/a/humidity
       no mapping is for this topic
     sensors/a/temperature
-      /3303/0/5700  Sensor Value = 8.0
+      /3303/0/5700  Sensor Value = 8.0 Cel
     "#);
 }
 
@@ -176,7 +176,7 @@ fn lines_are_told_as_json_for_programs() {
     let config = config(ROOMS);
     let output = map(&["test", "--json"], config.path(), "sensors/a/temperature {\"t\": 7}\nx y\n");
     insta::assert_snapshot!(text(&output.stdout), @r#"
-    {"line":1,"topic":"sensors/a/temperature","values":[{"path":"/3303/0/5700","object":"Temperature","resource":"Sensor Value","value":7.0,"unit":null}],"reasons":[]}
+    {"line":1,"topic":"sensors/a/temperature","values":[{"path":"/3303/0/5700","object":"Temperature","resource":"Sensor Value","value":7.0,"unit":"Cel"}],"reasons":[]}
     {"line":2,"topic":"x","values":[],"reasons":["no mapping is for this topic"]}
     "#);
 }
@@ -197,7 +197,7 @@ fn a_topic_is_explained() {
     assert_eq!(output.status.code(), Some(1));
     insta::assert_snapshot!(text(&output.stdout), @r#"mappings[0]  sensors/{room}/temperature  does not match: level 3 is "humidity", not "temperature""#);
     let output = map(&["explain", "--json", "sensors/cellar/temperature"], config.path(), "");
-    insta::assert_snapshot!(text(&output.stdout), @r#"{"captures":{"room":"cellar"},"ignores_retained":false,"instance":null,"instance_rule":"new","mapping":0,"matches":true,"object":3303,"object_name":"Temperature","resources":[{"name":"Sensor Value","resource":5700,"unit":null,"value":"/t"}],"subscription":"sensors/+/temperature","topic":"sensors/{room}/temperature"}"#);
+    insta::assert_snapshot!(text(&output.stdout), @r#"{"captures":{"room":"cellar"},"ignores_retained":false,"instance":null,"instance_rule":"new","mapping":0,"matches":true,"object":3303,"object_name":"Temperature","resources":[{"name":"Sensor Value","resource":5700,"unit":"Cel","value":"/t"}],"subscription":"sensors/+/temperature","topic":"sensors/{room}/temperature"}"#);
     assert_eq!(map(&["explain", "sensors/+/temperature"], config.path(), "").status.code(), Some(2));
 }
 

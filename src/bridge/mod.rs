@@ -38,6 +38,7 @@ pub use instances::{DEFAULT_PER_MAPPING, MAX_CAPTURE_OCTETS, MAX_PER_MAPPING, Ur
 pub use mapping::{Access, Fault, Mappings, compile};
 pub use message::{Message, PublishId};
 pub use topic::fault as topic_fault;
+pub use units::of_resource as unit_of;
 
 use downlink::Downlink;
 use instances::Instances;
@@ -322,12 +323,10 @@ impl Bridge {
         self.events.pop_front()
     }
 
-    /// When the broker has been silent, a reply has been awaited, a value has waited for long enough, or a sensor may
-    /// have been silent for too long.
+    /// When the broker, a reply or a sensor has been silent, or a value has waited, for long enough.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let silent = self.look_for_silent_at().map(|at| Deadline::new(at, "forget silent instances"));
-        let waiting = Deadline::sooner(self.downlink.poll_timeout(), self.uplink.poll_timeout());
-        Deadline::sooner(waiting, silent)
+        Deadline::earliest([self.downlink.poll_timeout(), self.uplink.poll_timeout(), silent])
     }
 
     /// Counted since start.
@@ -433,6 +432,7 @@ mod tests {
             .map(|event| match event {
                 Event::Value { path, value, sample } => format!("{} {path} {value:?}", sample.0),
                 Event::Refused { sample, why, first, .. } => format!("{} refused {first}: {why}", sample.0),
+                Event::Forgotten { object, id } => format!("forgotten /{object}/{id}"),
                 other => format!("{other:?}"),
             })
             .collect()

@@ -52,7 +52,7 @@ impl Awaited {
             return None;
         }
         let scalar = match &self.value {
-            // An empty message clears a retained one: it says nothing.
+            // An empty one removes a retained message, and says nothing.
             None => plain(&message.payload).ok().filter(|scalar| *scalar != Scalar::Null)?,
             Some(pointer) => pointer.find(&message.payload).ok()??,
         };

@@ -178,7 +178,7 @@ const METRICS: &[Metric] = &[
                 ("dropped", books.dropped),
             ]
         }),
-        "Values by what became of them: acknowledged by a server, overtaken by a newer one, not taken, within a dead-band.",
+        "Values by what became of them: acknowledged by a server, overtaken by a newer one, not taken, dropped by a rule.",
     ),
     metric(
         "nbgate_samples_pending",

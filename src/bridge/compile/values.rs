@@ -14,7 +14,7 @@ use crate::lwm2m::value::Value;
 use super::{Compiler, listed};
 
 /// Longest minimum interval; who waits longer wants no value at all.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(366 * 86_400);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(30 * 86_400);
 
 /// A resource of a mapping, as far as the keys of its value depend on it.
 #[derive(Clone, Copy)]
@@ -279,7 +279,11 @@ impl Compiler<'_> {
         Pace {
             deadband: self.sound(&place.key("deadband"), deadband, fix).flatten(),
             min_interval: self
-                .sound(&place.key("min_interval"), min_interval, "write a time such as \"10s\", up to a year")
+                .sound(
+                    &place.key("min_interval"),
+                    min_interval,
+                    "write a time such as \"10s\", up to 30 days",
+                )
                 .flatten(),
         }
     }
@@ -346,7 +350,7 @@ mod tests {
             ("deadband", "0.0"),
             ("deadband", "nan"),
             ("min_interval", "\"0s\""),
-            ("min_interval", "\"400days\""),
+            ("min_interval", "\"31days\""),
         ] {
             assert_eq!(keys(3330, 5700, &format!("{key} = {value}")), [key], "{key} = {value}");
         }

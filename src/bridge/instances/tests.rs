@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bridge::mapping::RetainedSettings;
+use crate::bridge::pick::Picker;
 use crate::persist::Write;
 
 /// One mapping of this filter, whose first capture names the instance.
@@ -18,8 +19,8 @@ fn mapping(object: u16, topic: &str) -> Mapping {
         instance: Selector::Captured(vec![0]),
         max_instances: 8,
         forget_after: None,
-        picker: crate::bridge::pick::Picker::new([]),
         feeds: vec![],
+        picker: Picker::new([]),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::bridge::{Bridge, Event, Message};
+use crate::bridge::{self, Bridge, Event, Message};
 use crate::cli::output::say;
 use crate::link::clock;
 use crate::lwm2m::model::Model;
@@ -129,24 +129,26 @@ impl Trial {
                     outcome.reasons.push(format!("refused: {why}"));
                 }
                 Event::Dropped { path, .. } => {
-                    outcome.reasons.push(format!("{path} is within its deadband of the last value"));
+                    outcome
+                        .reasons
+                        .push(format!("dropped: {path} is within the dead-band of the value before"));
                 }
-                // Nothing is held back from one day to the next, and nothing is written here.
-                Event::Held { .. }
-                | Event::Released { .. }
+                Event::Held { path, .. } => {
+                    outcome.reasons.push(format!("held: {path} waits for the end of its minimum interval"));
+                }
+                // A trial lasts too short for most of these, and writes nothing for the last.
+                Event::Released { .. }
                 | Event::Superseded { .. }
                 | Event::Withdrawn { .. }
                 | Event::Forgotten { .. }
                 | Event::DownlinkDone { .. } => {}
             }
         }
-        let after = *self.bridge.stats();
-        if after.unmatched > before.unmatched {
-            outcome.reasons.push("no mapping is for this topic".to_owned());
+        if self.bridge.stats().skipped > before.skipped {
+            outcome.reasons.push("skipped: null, NaN or nothing is no sample".to_owned());
         }
-        let skipped = after.skipped - before.skipped;
-        if skipped > 0 {
-            outcome.reasons.push(format!("{skipped} skipped: null, NaN or nothing"));
+        if self.bridge.stats().unmatched > before.unmatched {
+            outcome.reasons.push("no mapping is for this topic".to_owned());
         }
         outcome
     }
@@ -168,7 +170,7 @@ impl Trial {
             object: object.name,
             resource: resource.name,
             value,
-            unit: resource.units,
+            unit: bridge::unit_of(object.id, resource),
         })
     }
 }
