@@ -49,8 +49,8 @@ pub struct Task {
     is_session_spoilt: bool,
     /// What our status topic says.
     status: String,
-    /// Connections in a row that ended soon after it was published on them: some brokers close the connection on a
-    /// publish that they do not allow.
+    /// Connections in a row that ended soon after it was published on them: a broker may close the connection over a
+    /// publish that it does not allow (MQTT 3.1.1 §3.3.5).
     ended_by_status: u32,
 }
 

@@ -34,6 +34,8 @@ pub struct Report {
     pub link: Link,
     /// The broker.
     pub broker: Broker,
+    /// What lasts over restarts.
+    pub store: Store,
     /// The servers.
     pub servers: Vec<Server>,
     /// What became of the values that came.
@@ -90,6 +92,19 @@ pub struct Broker {
     pub reason: String,
     /// How often it came about.
     pub connections: u64,
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// Why nothing is kept at present.
+    pub trouble: Option<String>,
+    /// It has not told yet what it has.
+    pub reading: bool,
+    /// Instances that came back from earlier runs.
+    pub restored: usize,
+    /// Changes that are not on disk yet.
+    pub waiting: usize,
 }
 
 /// A server.
@@ -188,6 +203,12 @@ impl Report {
                 for_s: snapshot.broker.since.map(|since| age(since, now)),
                 reason: snapshot.broker.reason.clone(),
                 connections: snapshot.broker.connections,
+            },
+            store: Store {
+                trouble: snapshot.store.trouble.clone(),
+                reading: snapshot.store.reading,
+                restored: snapshot.store.restored,
+                waiting: snapshot.store.waiting,
             },
             servers: snapshot.servers.iter().map(|server| Server::new(server, now)).collect(),
             samples: Samples {

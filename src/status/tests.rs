@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::gateway::core::books::Totals;
+use crate::gateway::core::keeper;
 use crate::gateway::snapshot::{BrokerStatus, Refusal, Snapshot, ValueStatus};
 use crate::lwm2m::client::{self, ServerStatus};
 use crate::lwm2m::{Path, Value};
@@ -27,6 +28,7 @@ pub(super) fn snapshot() -> Snapshot {
             reason: String::new(),
             connections: 1,
         },
+        store: keeper::Status { restored: 7, commits: 3, writes: 9, ..keeper::Status::default() },
         books: Totals {
             received: 1000,
             reported: 900,

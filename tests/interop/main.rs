@@ -6,6 +6,7 @@
 mod aiocoap;
 mod blocks;
 mod downlink;
+mod flood;
 mod house;
 mod observing;
 mod operations;

@@ -3,7 +3,7 @@
 use nbgate::bridge::Bridge;
 use nbgate::config;
 use nbgate::gateway::settings::Host;
-use nbgate::mqtt::{Event, Order, Settings, advice};
+use nbgate::mqtt::{Event, Order, advice};
 
 use crate::peers::{Client, Mosquitto, free_port};
 
@@ -68,7 +68,7 @@ async fn the_printed_access_list_lets_through_what_the_mappings_need_and_nothing
     assert_eq!(watcher.message_on("nbgate/status").await.payload, br#"{"state":"online"}"#);
     client.publish(1, "lamps/l1/set", "x").await;
     while !matches!(client.event().await, Event::Published(_)) {}
-    // mosquitto 2.0.11 closes the connection over this one; later ones confirm and drop it.
+    // A broker confirms and drops it, or closes the connection (MQTT 3.1.1 §3.3.5); mosquitto 2.0.11 does either.
     client.publish(2, "secret/b", "x").await;
     while !matches!(client.event().await, Event::Published(_) | Event::PublishFailed(..)) {}
     broker.publish(&["-t", "end", "-m", "x"]);
@@ -82,21 +82,4 @@ async fn the_printed_access_list_lets_through_what_the_mappings_need_and_nothing
     }
     let came = |topic: &str| topics.iter().any(|came| came == topic);
     assert!(came("lamps/l1/set") && !came("secret/b"), "what is not granted does not leave: {topics:?}");
-}
-
-#[tokio::test]
-async fn a_status_topic_that_the_broker_does_not_allow_does_not_keep_us_from_staying_connected() {
-    let files = tempfile::tempdir().unwrap();
-    let acl = files.path().join("acl");
-    std::fs::write(&acl, "topic readwrite in/#\n").unwrap();
-    let lines = format!("allow_anonymous true\nacl_file {}\n", acl.display());
-    let port = free_port();
-    let Some(broker) = Mosquitto::start_with(port, &lines, files).await else { return };
-    let settings = Settings::new(&format!("mqtt://127.0.0.1:{port}"), "muted", None).unwrap();
-    let mut client = Client::with(settings.with_status_topic("nbgate/status").unwrap());
-    client.order(Order::Subscribe(vec!["in/#".to_owned()])).await;
-    client.settle(&broker, "in/a").await;
-    // Whatever the broker did to the first connections, this one stands.
-    client.order(Order::Status("changed".to_owned())).await;
-    client.settle(&broker, "in/b").await;
 }

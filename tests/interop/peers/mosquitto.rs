@@ -42,6 +42,11 @@ impl Mosquitto {
         Self { process, port, _folder: folder }
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address for a client's configuration.
     pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)

@@ -51,6 +51,11 @@ impl Gateway {
         self.wait_for_text_since(mark, until);
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// How much it has logged so far.
     pub fn mark(&self) -> usize {
         self.process.mark()

@@ -58,6 +58,11 @@ impl Process {
         process
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// How many lines there are so far: what comes later has this index or a higher one.
     pub fn mark(&self) -> usize {
         self.story.told().lines.len()
