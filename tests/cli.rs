@@ -53,7 +53,7 @@ struct Gateway {
 impl Gateway {
     fn start(config: &str) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), config).unwrap();
+        std::fs::write(file.path(), format!("state_dir = \"\"\n{config}")).unwrap();
         let mut child = nbgate(&["run", "--config", file.path().to_str().unwrap()]).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();

@@ -180,6 +180,18 @@ fn instances_of_a_mapping_that_is_gone_leave_the_tree_and_an_update_says_so() {
 }
 
 #[test]
+fn an_instance_that_only_the_mapping_which_is_gone_has_fed_leaves_beside_others_of_its_object() {
+    let mut bench = Bench::new(&[ROOMS, &ROOMS.replace("sensors/", "house/")]);
+    bench.hear("sensors/cellar/temperature", "7");
+    bench.hear("house/attic/temperature", "8");
+    bench.updated();
+    bench.reload(&[ROOMS]);
+    bench.updated();
+    assert_eq!(bench.ask("read /3303/0").code, Code::CONTENT);
+    assert_eq!(bench.ask("read /3303/1").code, Code::NOT_FOUND);
+}
+
+#[test]
 fn an_observation_of_what_is_gone_ends_with_one_404_obs_13() {
     let mut bench = Bench::new(&[ROOMS, LAMPS]);
     bench.hear("sensors/cellar/temperature", "7");

@@ -250,6 +250,11 @@ impl Instances {
         Some((write, urgency))
     }
 
+    /// The instance was allocated for captures, and a mapping of now feeds it.
+    pub fn is_shown(&self, object: u16, id: u16) -> bool {
+        self.by_object.get(&object).and_then(|of| of.by_id.get(&id)).is_some_and(Entry::is_shown)
+    }
+
     /// What this instance stands for; `None` if it was not allocated for captures.
     pub fn key(&self, object: u16, id: u16) -> Option<&Key> {
         self.by_object.get(&object)?.by_id.get(&id).map(|entry| &entry.key)

@@ -1,6 +1,6 @@
 //! `[[mappings]]`: the settings as written, and the rules that they become once [`compile`] found no fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -345,6 +345,11 @@ impl Mappings {
     /// What is no fault, and yet probably not meant: as [`compile`] met it.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
+    }
+
+    /// Filters for all topics that commands publish to, each once.
+    pub fn publications(&self) -> BTreeSet<String> {
+        self.commands.iter().map(|command| command.topic.filter()).collect()
     }
 
     /// The resources that have a command.

@@ -1,4 +1,6 @@
 //! Which resources and instances a set of mappings stands for: what may stay in the tree when the mappings change.
+//!
+//! An instance that was allocated for captures stays only if one of the mappings has fed it: `instances` knows.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +46,7 @@ impl Scope {
     /// This instance, or resource, is one that the mappings stand for.
     pub fn has(&self, path: Path, instances: &Instances) -> bool {
         let (Some(object), Some(id)) = (path.object(), path.instance()) else { return false };
-        let captures = instances.key(object, id).map(Vec::len);
+        let captures = instances.key(object, id).map(Vec::len).filter(|_| instances.is_shown(object, id));
         match path.resource() {
             Some(resource) => {
                 self.fixed.contains(&Path::resource_of(object, id, resource))

@@ -219,6 +219,14 @@ impl Template {
         &self.pieces
     }
 
+    /// A filter for every topic that this can become: a level with a placeholder is any one.
+    pub fn filter(&self) -> String {
+        // NUL cannot occur in a topic.
+        let marked = self.fill(|_| "\0".to_owned());
+        let levels = marked.split('/').map(|level| if level.contains('\0') { "+" } else { level });
+        levels.collect::<Vec<_>>().join("/")
+    }
+
     /// The names of the placeholders, in order.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {

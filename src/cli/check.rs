@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::bridge::Bridge;
 use crate::config::{self, Config, Fault, Faults, Origin};
 use crate::gateway::host;
+use crate::mqtt;
 
 use super::EXIT_USAGE;
 use super::output::say;
@@ -60,7 +61,23 @@ fn good(config: &Config) -> String {
         0 => "the configuration is good".into(),
         count => format!("the configuration is good, with {}", counted(count, "warning")),
     });
+    let (access_list, queue_settings) = advice(config);
+    lines.extend(["", "for mosquitto's acl_file:"].map(str::to_owned));
+    lines.extend(access_list.lines().chain(["", "for mosquitto.conf:"]).map(str::to_owned));
+    lines.extend(queue_settings.lines().map(str::to_owned));
     lines.join("\n")
+}
+
+/// What the broker should be told about us: an access list, and settings.
+fn advice(config: &Config) -> (String, String) {
+    let reads = filters(config);
+    let writes = config.gateway.mappings.publications();
+    let access_list = mqtt::advice::access_list(
+        &config.mqtt,
+        reads.iter().map(String::as_str),
+        writes.iter().map(String::as_str),
+    );
+    (access_list, mqtt::advice::queue_settings(&config.mqtt))
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -74,6 +91,7 @@ fn filters(config: &Config) -> Vec<String> {
 }
 
 fn good_json(config: &Config) -> Value {
+    let (access_list, queue_settings) = advice(config);
     json!({
         "ok": true,
         "files": config.files,
@@ -84,6 +102,7 @@ fn good_json(config: &Config) -> Value {
         "mappings": config.mapping_count,
         "commands": config.gateway.mappings.access().count(),
         "filters": filters(config),
+        "mosquitto": { "acl_file": access_list, "mosquitto.conf": queue_settings },
     })
 }
 

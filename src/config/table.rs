@@ -32,7 +32,7 @@ pub const ROOT: &[Key] = &[
         "state_dir",
         Kind::File,
         Is(r#""/var/lib/nbgate""#),
-        "Folder for what must outlast a restart. systemd's `$STATE_DIRECTORY` wins.",
+        "Folder for what must outlast a restart; empty: nothing does. systemd's `$STATE_DIRECTORY` wins.",
     ),
     key(
         "runtime_dir",

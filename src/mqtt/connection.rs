@@ -45,6 +45,10 @@ pub struct Connection {
     /// Their sum.
     octets: usize,
     is_made: bool,
+    /// Our status was handed to rumqttc, and the connection has not proved to last since.
+    is_on_trial: bool,
+    /// Something else was.
+    has_published: bool,
     /// Filters to unsubscribe from; as many as the settings had.
     leaving: VecDeque<String>,
 }
@@ -118,6 +122,8 @@ impl Connection {
             unacknowledged: VecDeque::new(),
             octets: 0,
             is_made: false,
+            is_on_trial: false,
+            has_published: false,
             leaving: VecDeque::new(),
         }
     }
@@ -171,6 +177,16 @@ impl Connection {
         self.status = status;
     }
 
+    /// It has been there for long enough.
+    pub fn lasted(&mut self) {
+        self.is_on_trial = false;
+    }
+
+    /// It did not last after our status was published, and nothing else was: that may be why.
+    pub fn ended_by_status(&self) -> bool {
+        self.is_on_trial && self.waiting.is_empty() && !self.has_published
+    }
+
     /// CONNACK came.
     pub fn made(&mut self) {
         self.is_made = true;
@@ -222,11 +238,13 @@ impl Connection {
                     return;
                 }
                 self.status = None;
+                self.is_on_trial = true;
                 self.ledger.accepted(None);
             } else if let Some((id, message)) = self.waiting.front() {
                 if !self.try_publish(message) {
                     return;
                 }
+                self.has_published = true;
                 self.ledger.accepted(Some(*id));
                 self.waiting.pop_front();
             } else {

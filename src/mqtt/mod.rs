@@ -15,6 +15,7 @@
 //! It does not look into payloads and knows no topic by heart.
 
 mod acks;
+pub mod advice;
 mod backoff;
 mod connection;
 mod ledger;

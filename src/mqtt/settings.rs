@@ -26,6 +26,8 @@ pub struct Settings {
     pub(super) client_id: String,
     /// `mqtts://`.
     pub(super) tls: Option<Tls>,
+    /// A client certificate is shown.
+    pub(super) has_identity: bool,
     /// How we prove who we are.
     pub(super) credentials: Option<Credentials>,
     /// The broker shall remember us.
@@ -111,11 +113,13 @@ impl Settings {
         if Self::wants_tls(url) != tls.is_some() {
             return Err(SettingsError::Tls);
         }
+        let has_identity = tls.as_ref().is_some_and(Tls::has_identity);
         Ok(Self {
             host,
             port: port.unwrap_or(default_port),
             client_id: client_id.to_owned(),
             tls,
+            has_identity,
             credentials,
             has_session: true,
             keep_alive: Duration::from_secs(30),

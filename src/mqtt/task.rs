@@ -26,6 +26,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const RETRY_LEFT_OUT: Duration = Duration::from_secs(3600);
 /// Most filters to unsubscribe from that are remembered.
 const MAX_OBSOLETE: usize = 16_384;
+/// After so many connections that ended soon after our status was published, it is not published any more.
+const MAX_ENDED_BY_STATUS: u32 = 3;
 /// Longest wait for the broker to take our DISCONNECT.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -47,6 +49,9 @@ pub struct Task {
     is_session_spoilt: bool,
     /// What our status topic says.
     status: String,
+    /// Connections in a row that ended soon after it was published on them: some brokers close the connection on a
+    /// publish that they do not allow.
+    ended_by_status: u32,
 }
 
 /// How the work on a connection, or the wait for one, ended.
@@ -85,6 +90,7 @@ impl Task {
             backoff: Backoff::new(seed),
             is_session_spoilt: false,
             status: status::ONLINE.to_owned(),
+            ended_by_status: 0,
         }
     }
 
@@ -137,6 +143,7 @@ impl Task {
                 () = fires(&mut timers.retry) => self.subscriptions.retry(),
                 () = fires(&mut timers.lasting) => {
                     self.backoff.succeeded();
+                    connection.lasted();
                     self.is_session_spoilt = false;
                     self.obsolete.clear();
                 }
@@ -212,6 +219,9 @@ impl Task {
 
     /// What we say of ourselves, where there is a topic for it.
     fn announcement(&self, status: &str) -> Option<Message> {
+        if self.ended_by_status >= MAX_ENDED_BY_STATUS {
+            return None;
+        }
         let topic = self.settings.status_topic()?.to_owned();
         Some(Message { topic, payload: status.into(), retain: true })
     }
@@ -256,6 +266,7 @@ impl Task {
                 format!("the broker sent a message of {octets} octets, more than {MAX_PACKET_OCTETS}")
             }
         };
+        self.learn_from_status(&connection);
         let failed = |id| Event::PublishFailed(id, "the connection to the broker was lost".to_owned());
         self.outbox.extend(connection.into_unconfirmed().map(failed));
         if was_connected || self.backoff.failures() == 0 {
@@ -266,6 +277,21 @@ impl Task {
         match was_connected || Backoff::is_worth_a_warning(failures) {
             true => warn!(broker, reason, failures, "no connection to the broker"),
             false => debug!(broker, reason, failures, "no connection to the broker"),
+        }
+    }
+
+    /// Gives the status up where it ends every connection.
+    fn learn_from_status(&mut self, connection: &Connection) {
+        if self.ended_by_status >= MAX_ENDED_BY_STATUS {
+            return;
+        }
+        self.ended_by_status = if connection.ended_by_status() { self.ended_by_status + 1 } else { 0 };
+        if self.ended_by_status == MAX_ENDED_BY_STATUS {
+            warn!(
+                topic = self.settings.status_topic(),
+                "the broker closes the connection whenever our status is published, which it is no longer until restart; \
+                 allow the topic (nbgate check prints the access list), or set mqtt.status_topic to \"\""
+            );
         }
     }
 

@@ -68,6 +68,11 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
+    /// We have a certificate to show.
+    pub(super) fn has_identity(&self) -> bool {
+        self.0.client_auth_cert_resolver.has_certs()
+    }
+
     pub(super) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.0)
     }

@@ -10,6 +10,7 @@ mod house;
 mod observing;
 mod operations;
 mod peers;
+mod remembered;
 mod servers;
 mod table;
 

@@ -100,7 +100,7 @@ impl Parts {
         // A real modem and a real server are a real NB-IoT link away.
         let profile = if args.modem.is_some() { "nbiot" } else { "lan" };
         let text = format!(
-            "[modem]\nport = {:?}\nbaud = {}\n{apn}\n\
+            "state_dir = \"\"\n[modem]\nport = {:?}\nbaud = {}\n{apn}\n\
              [lwm2m]\nstart_jitter = \"0s\"\n[lwm2m.coap]\nprofile = \"{profile}\"\n\n\
              [[lwm2m.servers]]\nuri = {:?}\nlifetime = \"5m\"\n\n\
              [mqtt]\nurl = {:?}\nclient_id = \"nbgate-demo-{}\"\n\n\

@@ -20,20 +20,32 @@ const QUICK: &str = "100ms";
 pub struct Gateway {
     process: Process,
     folder: TempDir,
+    state: PathBuf,
 }
 
 impl Gateway {
-    /// Starts the gateway with this configuration.
+    /// Starts the gateway with this configuration, as for the first time.
     pub fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the configuration");
-        let file = write_config(folder.path(), config);
+        let state = folder.path().join("state");
+        Self::start_in(folder, state, config)
+    }
+
+    /// Starts the gateway with this configuration and what earlier ones left in this folder.
+    pub fn start_on(state: &Path, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the configuration");
+        Self::start_in(folder, state.to_owned(), config)
+    }
+
+    fn start_in(folder: TempDir, state: PathBuf, config: &str) -> Self {
+        let file = write_config(folder.path(), &state, config);
         let process = Process::start("nbgate run", nbgate().args(["run", "--config", text(&file)]));
-        Self { process, folder }
+        Self { process, folder, state }
     }
 
     /// Gives it another configuration and a SIGHUP, as `systemctl reload` does; waits until it logs this.
     pub fn reload(&self, config: &str, until: &str) {
-        write_config(self.folder.path(), config);
+        write_config(self.folder.path(), &self.state, config);
         let mark = self.mark();
         self.process.signal("HUP");
         self.wait_for_text_since(mark, until);
@@ -79,11 +91,10 @@ impl Gateway {
 }
 
 /// Writes the configuration and makes the folder for the state; gives the file.
-fn write_config(folder: &Path, config: &str) -> PathBuf {
+fn write_config(folder: &Path, state: &Path, config: &str) -> PathBuf {
     let file = folder.join("nbgate.toml");
-    let state = folder.join("state");
-    fs::create_dir_all(&state).expect("a folder for the state");
-    let all = format!("state_dir = \"{}\"\n{config}", text(&state));
+    fs::create_dir_all(state).expect("a folder for the state");
+    let all = format!("state_dir = \"{}\"\n{config}", text(state));
     fs::write(&file, all).expect("the configuration can be written");
     file
 }
