@@ -342,14 +342,14 @@ pub struct Access {
 }
 
 impl Mappings {
-    /// What is no fault, and yet probably not meant: as [`compile`] met it.
-    pub fn warnings(&self) -> &[Fault] {
-        &self.warnings
-    }
-
     /// Filters for all topics that commands publish to, each once.
     pub fn publications(&self) -> BTreeSet<String> {
         self.commands.iter().map(|command| command.topic.filter()).collect()
+    }
+
+    /// What is no fault, and yet probably not meant: as [`compile`] met it.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
     }
 
     /// The resources that have a command.

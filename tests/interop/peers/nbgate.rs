@@ -90,10 +90,9 @@ impl Gateway {
     }
 }
 
-/// Writes the configuration and makes the folder for the state; gives the file.
+/// Writes the configuration; gives the file.
 fn write_config(folder: &Path, state: &Path, config: &str) -> PathBuf {
     let file = folder.join("nbgate.toml");
-    fs::create_dir_all(state).expect("a folder for the state");
     let all = format!("state_dir = \"{}\"\n{config}", text(state));
     fs::write(&file, all).expect("the configuration can be written");
     file
