@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn null_nan_and_nothing_are_no_sample_or_refused_as_the_mapping_says() {
-        for payload in ["", " \n", "nan", "-NaN"] {
+        for payload in ["", " \n", "nan", "-NaN", "null"] {
             assert_eq!(value(3303, 5700, "", payload), Ok(None), "{payload}");
             assert!(value(3303, 5700, "null = \"refuse\"", payload).is_err(), "{payload}");
         }
