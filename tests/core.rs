@@ -230,6 +230,46 @@ fn values_are_read_in_pages_with_what_their_instance_stands_for() {
 }
 
 #[test]
+fn values_that_a_mapping_holds_back_end_in_the_books_too() {
+    const TANK: &str = "[[mappings]]\ntopic = \"tank\"\nobject = 3330\nresource = 5700\nunit = \"cm\"\nprecision = 0.01\n\
+                        deadband = 0.05\nmin_interval = \"10s\"\n";
+    let mut bench = Bench::with_mappings(Host::default(), TANK);
+    bench.registered();
+    let start = bench.now;
+    let mut packet_id = 0;
+    let mut tell = |bench: &mut Bench, seconds, payload: &str| {
+        packet_id += 1;
+        let message = Message { topic: "tank".into(), payload: payload.into(), retain: false };
+        let acknowledgement = AckHandle { session: 1, packet_id };
+        let now = start + Duration::from_secs(seconds);
+        bench.now = bench.now.max(now);
+        bench.core.handle(Input::Message { message, acknowledgement }, bench.now);
+        bench.exchange();
+    };
+    for (seconds, payload) in
+        [(0, "100"), (1, "103 cm"), (2, "1,5 m"), (3, "1.625 m"), (4, "null"), (5, "nan")]
+    {
+        tell(&mut bench, seconds, payload);
+    }
+    assert_eq!(value(&mut bench), Value::Float(1.0));
+    let books = bench.core.snapshot().books;
+    // 103 cm is too close, 1.5 m was overtaken, null and NaN are no samples.
+    assert_eq!((books.received, books.dropped, books.superseded, books.refused), (4, 1, 1, 0));
+    bench.now = bench.now.max(start + Duration::from_secs(10));
+    bench.core.handle(Input::Tick, bench.now);
+    bench.exchange();
+    assert_eq!(value(&mut bench), Value::Float(1.63));
+    let books = bench.core.snapshot().books;
+    assert_eq!((books.received, books.misfits), (4, 0));
+    assert_eq!(books.pending + books.dropped + books.superseded + books.refused + books.reported, 4);
+}
+
+/// What the server reads of the tank.
+fn value(bench: &mut Bench) -> Value {
+    bench.ask("read gw /3330/0/5700").values.remove(0).value
+}
+
+#[test]
 fn the_status_follows_the_registration_and_is_said_only_when_it_changes() {
     let mut bench = Bench::new(Host::default());
     bench.registered();

@@ -492,6 +492,16 @@ mod tests {
         assert_eq!(told_one, ["3 /3408/0/3 Boolean(false)"]);
         let told_none = told(&mut bridge, "city/manhole/mh-7", "{}");
         assert_eq!(told_none, ["4 refused true: the payload has no /tilt, /open"]);
+        let toml = MAPPINGS.to_owned()
+            + "[[mappings]]\ntopic = \"city/manhole/{cover}\"\nobject = 3303\nresource = 5700\nvalue = \"/temp\"\ninstance = \"{cover}\"";
+        let mut bridge = Bridge::new(compile(&settings(&toml), &Model::builtin()).unwrap());
+        // What one mapping lacks is ordinary where another one is served.
+        assert_eq!(
+            told(&mut bridge, "city/manhole/mh-7", r#"{"open":true}"#),
+            ["1 /3408/0/3 Boolean(false)"]
+        );
+        let told_none = told(&mut bridge, "city/manhole/mh-7", "{}");
+        assert_eq!(told_none, ["2 refused true: the payload has no /tilt, /open, /temp"]);
     }
 
     #[test]

@@ -237,12 +237,12 @@ impl Numbers {
     }
 }
 
-/// Null, and for what is no text nothing and NaN.
+/// Null; for what is no text also nothing, NaN and the word null.
 fn is_nothing(scalar: &Scalar<'_>, value_type: ValueType) -> bool {
     match (scalar, value_type) {
         (Scalar::Null, _) => true,
         (Scalar::Text(_), ValueType::String) => false,
-        (Scalar::Text(text), _) if text.trim().is_empty() => true,
+        (Scalar::Text(text), _) if matches!(text.trim(), "" | "null") => true,
         (Scalar::Text(_), ValueType::Boolean) => false,
         (Scalar::Text(text), _) => is_nan(text),
         _ => false,

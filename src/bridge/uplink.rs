@@ -1,6 +1,7 @@
 //! From messages to values: which mappings a message feeds, and what becomes of each value in it.
 //!
-//! Nothing in a payload is fatal.
+//! A message may lack what one of its mappings, or one of their resources, looks for; it is refused where it has nothing
+//! for any of them. Nothing in a payload is fatal.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
@@ -16,12 +17,16 @@ use super::index::Index;
 use super::instances::{InstanceError, Instances};
 use super::mapping::{Mapping, RetainedSettings, Selector};
 use super::message::Message;
+use super::pointer::Pointer;
 use super::{Event, Stats};
 
 /// Most topics whose first refusal is remembered; refusals on further ones are counted, not reported as first.
 const MAX_REPORTED_TOPICS: usize = 256;
 /// Of a longer topic the first octets are remembered.
 const MAX_REPORTED_OCTETS: usize = 512;
+
+/// Most places that are named when a payload has none of them.
+const MOST_NAMED: usize = 8;
 
 /// The way up.
 #[derive(Debug)]
@@ -87,14 +92,17 @@ impl Uplink {
         if self.found.is_empty() {
             stats.unmatched += 1;
         }
+        let mut is_lacking = !self.found.is_empty();
         for number in &self.found {
             let index = *number as usize;
             let Some(mapping) = self.mappings.get(index) else { continue };
             if message.retain && mapping.retained == RetainedSettings::Ignore {
                 stats.ignored += 1;
+                is_lacking = false;
                 continue;
             }
             let readings = readings(mapping, &message.payload);
+            is_lacking &= readings.is_empty();
             let instance = match &mapping.instance {
                 // Only a good value is worth an instance.
                 _ if !readings.iter().any(|(_, reading)| matches!(reading, Ok(Some(_)))) => None,
@@ -144,6 +152,27 @@ impl Uplink {
                     }
                 }
             }
+        }
+        if is_lacking {
+            self.last_sample += 1;
+            stats.refused += 1;
+            let first = is_first(&mut self.reported, &message.topic);
+            let (sample, topic, why) = (SampleId(self.last_sample), message.topic.clone(), self.lacking());
+            events.push_back(Event::Refused { sample, topic, why, first });
+        }
+    }
+
+    /// That the message at hand has nothing for any of its mappings, in words.
+    fn lacking(&self) -> String {
+        let mappings = self.found.iter().filter_map(|number| self.mappings.get(*number as usize));
+        let wanted = mappings.flat_map(|mapping| &mapping.feeds).filter_map(|feed| feed.value.as_ref());
+        let wanted: Vec<_> = wanted.map(Pointer::as_str).collect();
+        let more = wanted.len().saturating_sub(MOST_NAMED);
+        let named = wanted.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            format!("the payload has no {named} nor {more} more")
+        } else {
+            format!("the payload has no {named}")
         }
     }
 
