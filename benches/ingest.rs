@@ -109,7 +109,7 @@ impl Broker {
 
     fn connect(&self, client_id: &str) -> (AsyncClient, EventLoop) {
         let mut options = MqttOptions::new(client_id, "127.0.0.1", self.port);
-        options.set_clean_session(false).set_inflight(100);
+        options.set_clean_session(false).set_inflight(100).set_max_packet_size(1 << 20, 1 << 20);
         AsyncClient::new(options, 200)
     }
 
