@@ -154,7 +154,7 @@ impl Bench {
     }
 
     fn expect_balanced_books(&self) {
-        let books = self.core.snapshot().books;
+        let books = self.core.snapshot(self.now).books;
         let ended = books.reported + books.superseded + books.refused + books.dropped;
         assert_eq!((books.received, books.misfits), (ended + books.pending, 0), "{books:?}");
     }
@@ -204,7 +204,7 @@ fn an_observation_of_what_is_gone_ends_with_one_404_obs_13() {
         _ => None,
     });
     assert!(why.starts_with("/3303/0") && why.contains("4.04"), "{why}");
-    let snapshot = bench.core.snapshot();
+    let snapshot = bench.core.snapshot(bench.now);
     bench.expect_balanced_books();
     assert_eq!((snapshot.books.pending, snapshot.servers[0].observations), (0, 0));
 }

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::backoff::Backoff;
 use super::connection::{Connection, Loss, Notice};
 use super::subscriptions::{Blame, Subscriptions};
-use super::{Event, MAX_PACKET_OCTETS, Order, Settings, status};
+use super::{Event, MAX_PACKET_OCTETS, Order, Settings, status, words};
 use crate::bridge::message::Message;
 use crate::seed::Seed;
 
@@ -259,7 +259,8 @@ impl Task {
         let reason = match loss {
             Loss::Other(reason) => {
                 self.subscriptions.forgive();
-                reason.clone()
+                let is_early = !was_connected && reason == words::CLOSED;
+                if is_early { words::CLOSED_EARLY.to_owned() } else { reason.clone() }
             }
             Loss::TooLarge { octets } => {
                 self.learn_from_large_message(*octets);

@@ -163,7 +163,7 @@ fn broker(report: &Report) -> String {
     push(&mut text, "for", broker.for_s.map(duration).as_deref());
     push(&mut text, "because of", Some(broker.reason.as_str()).filter(|reason| !reason.is_empty()));
     // Writing to a text cannot fail.
-    let _ = write!(text, ", {} connections since start", broker.connections);
+    let _ = write!(text, ", connections since start: {}", broker.connections);
     text
 }
 
@@ -175,7 +175,7 @@ fn store(report: &Report) -> String {
     let mut text = if store.trouble.is_some() { "keeps nothing" } else { "works" }.to_owned();
     push(&mut text, "because of", store.trouble.as_deref());
     // Writing to a text cannot fail.
-    let _ = write!(text, ", {} instances remembered, {} changes to write", store.restored, store.waiting);
+    let _ = write!(text, ", back from earlier runs: {}, changes to write: {}", store.restored, store.waiting);
     text
 }
 

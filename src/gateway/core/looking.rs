@@ -72,12 +72,12 @@ impl Looking {
 }
 
 impl Core {
-    /// The state of everything, as of the last call.
-    pub fn snapshot(&self) -> Snapshot {
+    /// The state of everything. Ages count up to `now`, which is later than the last turn where nothing happens.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
         let mut refusals: Vec<_> = self.looking.refusals.iter().cloned().collect();
         refusals.sort_by_key(|refusal| refusal.last);
         Snapshot {
-            taken: self.now,
+            taken: now,
             started: self.looking.started,
             stopping: self.state != State::Running,
             endpoint: Some(self.lwm2m.endpoint()).filter(|name| !name.is_empty()).map(str::to_owned),
