@@ -12,6 +12,7 @@ use nbgate::config;
 use nbgate::gateway::core::Core;
 use nbgate::gateway::io::{Input, Output};
 use nbgate::gateway::settings::Host;
+use nbgate::gateway::snapshot::ValueStatus;
 use nbgate::lab::server::{Answer, Event, Order, Server, Settings};
 use nbgate::link::clock;
 use nbgate::lwm2m::Value;
@@ -195,6 +196,77 @@ fn an_execute_that_comes_twice_runs_once_and_is_answered_twice_ex_06() {
     let changed = [0x60, 0x44, 0x77, 0x77];
     assert_eq!(bench.sent.iter().filter(|sent| **sent == changed).count(), 2);
     assert_eq!(bench.published, ["lamp/reset"]);
+}
+
+#[test]
+fn values_are_read_in_pages_with_what_their_instance_stands_for() {
+    const ROOMS: &str = "[[mappings]]\ntopic = \"room/{room}\"\nobject = 3303\nresource = 5700\ninstance = \"{room}\"\nmax_instances = 1000\n";
+    const COUNT: usize = 1000;
+    let mut bench = Bench::with_mappings(Host::default(), ROOMS);
+    bench.core.handle(Input::BrokerConnected, bench.now);
+    for (payload, room) in (0..COUNT).map(|n| ("20", n.to_string())).chain([("warm", "7".to_owned())]) {
+        let message = Message { topic: format!("room/{room}"), payload: payload.into(), retain: false };
+        let acknowledgement = AckHandle { session: 1, packet_id: 1 };
+        bench.core.handle(Input::Message { message, acknowledgement }, bench.now);
+        bench.exchange();
+    }
+    let mut all = vec![];
+    loop {
+        let page = bench.core.values(all.last().map(|value: &ValueStatus| value.path), 300);
+        assert!(page.len() <= 300);
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    assert_eq!((all.len(), &all[7].key, &all[7].value), (COUNT, &vec!["7".to_owned()], &Value::Float(20.0)));
+    let snapshot = bench.core.snapshot();
+    assert_eq!(
+        (snapshot.values, snapshot.books.received, snapshot.books.refused),
+        (COUNT, COUNT as u64 + 1, 1)
+    );
+    assert_eq!(snapshot.refusals.iter().map(|one| one.source.as_str()).collect::<Vec<_>>(), ["room/7"]);
+    assert!(snapshot.broker.connected && snapshot.broker.since == Some(bench.now));
+}
+
+#[test]
+fn values_that_a_mapping_holds_back_end_in_the_books_too() {
+    const TANK: &str = "[[mappings]]\ntopic = \"tank\"\nobject = 3330\nresource = 5700\nunit = \"cm\"\nprecision = 0.01\n\
+                        deadband = 0.05\nmin_interval = \"10s\"\n";
+    let mut bench = Bench::with_mappings(Host::default(), TANK);
+    bench.registered();
+    let start = bench.now;
+    let mut packet_id = 0;
+    let mut tell = |bench: &mut Bench, seconds, payload: &str| {
+        packet_id += 1;
+        let message = Message { topic: "tank".into(), payload: payload.into(), retain: false };
+        let acknowledgement = AckHandle { session: 1, packet_id };
+        let now = start + Duration::from_secs(seconds);
+        bench.now = bench.now.max(now);
+        bench.core.handle(Input::Message { message, acknowledgement }, bench.now);
+        bench.exchange();
+    };
+    for (seconds, payload) in
+        [(0, "100"), (1, "103 cm"), (2, "1,5 m"), (3, "1.625 m"), (4, "null"), (5, "nan")]
+    {
+        tell(&mut bench, seconds, payload);
+    }
+    assert_eq!(value(&mut bench), Value::Float(1.0));
+    let books = bench.core.snapshot().books;
+    // 103 cm is too close, 1.5 m was overtaken, null and NaN are no samples.
+    assert_eq!((books.received, books.dropped, books.superseded, books.refused), (4, 1, 1, 0));
+    bench.now = bench.now.max(start + Duration::from_secs(10));
+    bench.core.handle(Input::Tick, bench.now);
+    bench.exchange();
+    assert_eq!(value(&mut bench), Value::Float(1.63));
+    let books = bench.core.snapshot().books;
+    assert_eq!((books.received, books.misfits), (4, 0));
+    assert_eq!(books.pending + books.dropped + books.superseded + books.refused + books.reported, 4);
+}
+
+/// What the server reads of the tank.
+fn value(bench: &mut Bench) -> Value {
+    bench.ask("read gw /3330/0/5700").values.remove(0).value
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Bench {
 
     fn expect_balanced_books(&self) {
         let books = self.core.snapshot().books;
-        let ended = books.reported + books.superseded + books.refused;
+        let ended = books.reported + books.superseded + books.refused + books.dropped;
         assert_eq!((books.received, books.misfits), (ended + books.pending, 0), "{books:?}");
     }
 

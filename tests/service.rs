@@ -181,12 +181,24 @@ fn ask(service: &Service, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+/// The page of `nbgate status`, once it says this: not before the store has answered.
+fn status_with(service: &Service, what: &str) -> String {
+    let end = clock::now() + BOUND;
+    loop {
+        let (code, page, stderr) = ask(service, &["status"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        if page.contains(what) || clock::now() >= end {
+            return page;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn status_shows_the_running_service_as_a_page_and_as_json() {
     let service = Service::start("", &[]);
     service.wait_for_log("no connection to the broker");
-    let (code, page, stderr) = ask(&service, &["status"]);
-    assert_eq!(code, Some(0), "{stderr}");
+    let page = status_with(&service, "endpoint   gw");
     for expected in
         ["Degraded, running for", "endpoint   gw", "link       ready", "broker     not connected", "server 1"]
     {

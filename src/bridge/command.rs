@@ -12,11 +12,13 @@
 
 use crate::lwm2m::downlink::Operation;
 use crate::lwm2m::model::Operations;
-use crate::lwm2m::value::{Content, Value};
+use crate::lwm2m::value::Content;
 
 use super::instances::Key;
 use super::message::Message;
+use super::pointer::Scalar;
 use super::reply::{Awaited, Reply};
+use super::rules::Rules;
 use super::topic::{Piece, Template, is_topic};
 
 /// The placeholder for what was written, or for the arguments of an Execute.
@@ -37,8 +39,8 @@ pub struct Command {
     pub operations: Operations,
     /// Which instances of the object.
     pub target: Target,
-    /// Exchange true and false, as on the way up.
-    pub invert: bool,
+    /// What the payload holds for a value, as on the way up.
+    pub rules: Rules,
     /// Where to publish.
     pub topic: Template,
     /// What to publish.
@@ -89,7 +91,7 @@ impl Command {
     pub fn errand(&self, operation: &Operation, key: &[String]) -> Result<Errand, String> {
         let value = match operation {
             Operation::Execute { arguments, .. } => Filling::Text(arguments.clone()),
-            Operation::Write { content: Content::Single(value), .. } => filling(value, self.invert)?,
+            Operation::Write { content: Content::Single(value), .. } => filling(&self.rules.scalar(value)?),
             Operation::Write { content: Content::Multiple(_), path } => {
                 return Err(format!("{path} was written with several values, and the command carries one"));
             }
@@ -219,15 +221,14 @@ fn argument_value(arguments: &str, digit: char) -> Option<&str> {
 }
 
 /// A value as it stands in a message.
-fn filling(value: &Value, invert: bool) -> Result<Filling, String> {
-    Ok(match value {
-        Value::Boolean(value) => Filling::Literal((*value != invert).to_string()),
-        Value::Integer(number) | Value::Time(number) => Filling::Literal(number.to_string()),
-        Value::Unsigned(number) => Filling::Literal(number.to_string()),
-        Value::Float(number) => Filling::Literal(number.to_string()),
-        Value::String(text) => Filling::Text(text.clone()),
-        other => return Err(format!("a value of type {:?} has no form in a message", other.value_type())),
-    })
+fn filling(scalar: &Scalar<'_>) -> Filling {
+    match scalar {
+        Scalar::Boolean(value) => Filling::Literal(value.to_string()),
+        Scalar::Integer(number) => Filling::Literal(number.to_string()),
+        Scalar::Float(number) => Filling::Literal(number.to_string()),
+        Scalar::Text(text) => Filling::Text(text.clone().into_owned()),
+        Scalar::Null | Scalar::Container => Filling::Literal("null".to_owned()),
+    }
 }
 
 /// Whether JSON text is inside a string after `text`, given whether it was before.
@@ -253,10 +254,14 @@ fn json_text(text: &str, in_quotes: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use figment::providers::{Format, Toml};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bridge::mapping::compile;
+    use crate::lwm2m::model::Model;
     use crate::lwm2m::path::Path;
+    use crate::lwm2m::value::Value;
 
     fn command(topic: &str, payload: &str) -> Command {
         Command {
@@ -264,7 +269,7 @@ mod tests {
             resource: 1,
             operations: Operations::ReadWrite,
             target: Target::Captured(vec!["lamp".to_owned()]),
-            invert: false,
+            rules: Rules::default(),
             topic: Template::parse(topic),
             payload: Payload::parse(payload),
             reply: None,
@@ -309,12 +314,35 @@ mod tests {
     #[test]
     fn invert_holds_on_the_way_down_too() {
         let mut command = command("t", "{value}");
-        command.invert = true;
+        command.rules.invert = true;
         let write = Operation::Write {
             path: Path::resource_of(3311, 0, 5850),
             content: Content::Single(Value::Boolean(true)),
         };
         assert_eq!(command.errand(&write, &[]).unwrap().message.payload, b"false");
+    }
+
+    #[test]
+    fn scale_unit_words_and_enum_hold_on_the_way_down_too() {
+        let down = |keys: &str, value: Value| {
+            let toml = format!("object = 3416\nresource = 1\ncommand = {{ topic = \"t\" }}\n{keys}");
+            let settings = figment::Figment::from(Toml::string(&toml)).extract().unwrap();
+            let rules = compile(&[settings], &Model::builtin()).unwrap().commands.remove(0).rules;
+            let mut command = command("t", r#"{"a":{value}}"#);
+            command.rules = rules;
+            let write =
+                Operation::Write { path: Path::resource_of(3416, 0, 1), content: Content::Single(value) };
+            command.errand(&write, &[]).map(|errand| String::from_utf8(errand.message.payload).unwrap())
+        };
+        assert_eq!(down("scale = 0.5", Value::Integer(30)).unwrap(), r#"{"a":60}"#);
+        assert_eq!(down("scale = 0.4\noffset = 1", Value::Integer(30)).unwrap(), r#"{"a":72.5}"#);
+        assert_eq!(down("unit = \"/\"", Value::Integer(30)).unwrap(), r#"{"a":0.3}"#);
+        let table = "enum = { off = 0, low = 30, \"7\" = 50 }";
+        assert_eq!(down(table, Value::Integer(30)).unwrap(), r#"{"a":"low"}"#);
+        assert_eq!(down(table, Value::Integer(50)).unwrap(), r#"{"a":7}"#);
+        assert!(down(table, Value::Integer(31)).unwrap_err().contains("no entry of enum"));
+        let words = Rules { words: vec![("open".into(), true), ("shut".into(), false)], ..Rules::default() };
+        assert_eq!(words.scalar(&Value::Boolean(false)), Ok(Scalar::Text("shut".into())));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Checks `[[mappings]]` against themselves and the registry, and tells everything that is wrong at once.
 
-use crate::lwm2m::ValueType;
+mod values;
+
 use crate::lwm2m::held::is_plain;
 use crate::lwm2m::model::{Model, ObjectDef, ResourceDef};
 
 use super::command::{Command, Payload, Target, VALUE, is_of_execute};
-use super::decode::is_feedable;
 use super::downlink::CONFIRM_WITHIN;
 use super::instances::{DEFAULT_PER_MAPPING, MAX_PER_MAPPING};
 use super::mapping::{
@@ -13,9 +13,12 @@ use super::mapping::{
     Selector, Settings,
 };
 use super::overlap;
+use super::pick::Picker;
 use super::pointer::Pointer;
 use super::reply::{LONGEST_WAIT, Reply, SHORTEST_WAIT};
+use super::rules::{Rules, is_feedable};
 use super::topic::{Filter, Template, is_name, is_topic};
+use values::Place;
 
 const DAY_SECS: u64 = 86_400;
 
@@ -69,10 +72,10 @@ impl Compiler<'_> {
         let (max_instances, forget_after) = self.bounds(at, settings);
         let resources = self.resources(at, settings);
         let Some(object) = object else { return };
-        let has_topic = settings.topic.is_some();
+        let topic = settings.topic.as_deref();
         let mut feeds = vec![];
         for (at, resource) in resources {
-            feeds.extend(self.resource(&at, &resource, object, has_topic, instance.as_ref()));
+            feeds.extend(self.resource(&at, &resource, object, topic, instance.as_ref()));
         }
         let (Some(filter), Some(instance)) = (filter, instance) else { return };
         let filter = filter.filter(|_| !feeds.is_empty());
@@ -82,6 +85,7 @@ impl Compiler<'_> {
             filter,
             object: object.id,
             instance: instance.selector,
+            picker: Picker::new(feeds.iter().filter_map(|feed| feed.value.as_ref())),
             max_instances,
             forget_after,
             feeds,
@@ -222,7 +226,7 @@ impl Compiler<'_> {
         at: &str,
         settings: &ResourceSettings,
         object: &'static ObjectDef,
-        has_topic: bool,
+        topic: Option<&str>,
         instance: Option<&Instance>,
     ) -> Option<Feed> {
         let key = format!("{at}.resource");
@@ -245,13 +249,12 @@ impl Compiler<'_> {
             self.fault(key, problem, "take a resource that is text, a number, a boolean or a time");
             return None;
         }
-        if settings.invert && resource.value_type != ValueType::Boolean {
-            let problem = format!("{name} is of type {:?}: there is nothing to invert", resource.value_type);
-            self.fault(format!("{at}.invert"), problem, "remove invert");
-        }
+        let fed = topic.is_some() && resource.operations.is_readable();
+        let place = Place { at, object, resource, fed };
+        let rules = self.rules(place, settings);
         match &settings.command {
-            Some(command) => self.command(at, command, settings, object, resource, instance),
-            None if !has_topic || !resource.operations.is_readable() => {
+            Some(command) => self.command(place, command, &rules, instance),
+            None if !fed => {
                 let problem = match resource.operations.is_readable() {
                     true => format!("{name} has neither a topic nor a command"),
                     false => format!("{name} cannot be read, so no message can feed it"),
@@ -267,28 +270,31 @@ impl Compiler<'_> {
                     self.fault(key, format!("{name} cannot be read, so it takes no value"), "remove value");
                     return None;
                 }
-                if !has_topic {
+                if topic.is_none() {
                     self.fault(key, "there is no topic to take a value from", "add topic, or remove value");
                     return None;
                 }
-                Some(self.sound(&key, Pointer::parse(text), "write a JSON pointer such as \"/t\"")?)
+                Some(self.sound(
+                    &key,
+                    Pointer::parse(text),
+                    "write a pointer such as \"/t\" or \"readings[ch=flow].val\"",
+                )?)
             }
             None => None,
         };
-        let fed = has_topic && resource.operations.is_readable();
-        fed.then_some(Feed { resource, value, invert: settings.invert })
+        self.doubt(place, settings, value.as_ref(), topic);
+        fed.then_some(Feed { resource, value, rules })
     }
 
     fn command(
         &mut self,
-        at: &str,
+        place: Place<'_>,
         command: &CommandSettings,
-        settings: &ResourceSettings,
-        object: &'static ObjectDef,
-        resource: &'static ResourceDef,
+        rules: &Rules,
         instance: Option<&Instance>,
     ) {
-        let at = format!("{at}.command");
+        let Place { object, resource, .. } = place;
+        let at = format!("{}.command", place.at);
         let operations = resource.operations;
         if !operations.is_writable() && !operations.is_executable() {
             let problem = format!("{} {} is read-only: no server can write it", resource.id, resource.name);
@@ -346,7 +352,7 @@ impl Compiler<'_> {
             resource: resource.id,
             operations,
             target: instance.target.clone(),
-            invert: settings.invert,
+            rules: rules.clone(),
             topic,
             payload,
             reply,
@@ -508,7 +514,7 @@ mod tests {
         let faults = faults(&[
             TEMPERATURE,
             r##"topic = "sensors/#/x"
-            value = "t"
+            value = "t..x"
             object = 3303
             resource = 5701
             invert = true

@@ -1,263 +1,303 @@
-//! From a payload to a value of the resource's type.
+//! From a payload to the values that a mapping finds in it.
 //!
-//! Rules: numbers may stand in text; an Integer resource takes a fraction rounded to the nearest whole number
-//! (half away from zero: a tilt of 2.5 becomes 3); a Boolean resource takes `true`/`false` and `0`/`1`; a Time
-//! resource takes whole or fractional seconds since 1970. NaN, infinities and what lies outside the registry's
-//! range are refused. A refusal is told in words that fit behind a topic.
+//! The payload is walked through once, however many values are wanted of it. A message that lacks a value which the
+//! mapping knows of is ordinary where it has another one; where it has none, the message is refused.
 
-use crate::lwm2m::model::ResourceDef;
-use crate::lwm2m::value::{Value, ValueType};
+use crate::lwm2m::value::Value;
 
+use super::mapping::{Feed, Mapping};
 use super::pointer::Scalar;
 
 /// Largest payload that is looked at: what the MQTT edge lets in.
 pub const MAX_PAYLOAD_OCTETS: usize = 256 * 1024;
 
-/// Longest text that becomes a value of a String resource.
-const MAX_TEXT_OCTETS: usize = 1024;
+/// What one of the mapping's resources gets: a value, `None` for null and the like, or the reason for a refusal.
+pub type Reading<'m> = (&'m Feed, Result<Option<Value>, String>);
 
-/// Seconds from here on (year 5138) are milliseconds that somebody forgot to divide.
-const FIRST_IMPLAUSIBLE_SECOND: f64 = 1e11;
-
-/// Resources of these types can be fed from a payload.
-pub const fn is_feedable(value_type: ValueType) -> bool {
-    use ValueType::{Boolean, Float, Integer, String, Time, Unsigned};
-    matches!(value_type, String | Integer | Unsigned | Float | Boolean | Time)
+/// What the payload has for this mapping: one entry for each value that is there, or a single refusal; nothing where it
+/// has none of them.
+pub fn readings<'m>(mapping: &'m Mapping, payload: &[u8]) -> Vec<Reading<'m>> {
+    let Some(first) = mapping.feeds.first() else { return vec![] };
+    if payload.len() > MAX_PAYLOAD_OCTETS {
+        let why = format!("the payload has {} octets, more than {MAX_PAYLOAD_OCTETS}", payload.len());
+        return vec![(first, Err(why))];
+    }
+    let has_pointers = mapping.feeds.iter().any(|feed| feed.value.is_some());
+    let mut picked = match if has_pointers { mapping.picker.pick(payload) } else { Ok(vec![]) } {
+        Ok(picked) => picked.into_iter(),
+        // The same for every value of the message, so one refusal.
+        Err(fault) => return vec![(first, Err(format!("the payload is not JSON: {fault}")))],
+    };
+    let mut readings = Vec::with_capacity(mapping.feeds.len());
+    for feed in &mapping.feeds {
+        let reading = match &feed.value {
+            None => plain(payload).and_then(|scalar| feed.rules.value(&scalar, feed.resource)),
+            Some(pointer) => {
+                let Some(scalar) = picked.next().flatten() else { continue };
+                feed.rules.value(&scalar, feed.resource).map_err(|why| match pointer.as_str() {
+                    "" => why,
+                    pointer => format!("{pointer}: {why}"),
+                })
+            }
+        };
+        readings.push((feed, reading));
+    }
+    readings
 }
 
-/// The payload as one plain text.
-///
-/// # Errors
-/// It is not UTF-8, or only white space.
-pub fn plain(payload: &[u8]) -> Result<Scalar, String> {
+/// The payload as one plain text; nothing is null.
+pub fn plain(payload: &[u8]) -> Result<Scalar<'_>, String> {
     let text = std::str::from_utf8(payload).map_err(|_| "the payload is not UTF-8 text".to_owned())?;
-    match text.trim() {
-        "" => Err("the payload is empty".to_owned()),
-        text => Ok(Scalar::Text(text.to_owned())),
-    }
-}
-
-/// The value of this resource that `scalar` stands for; `invert` exchanges true and false.
-///
-/// # Errors
-/// It stands for none, with the reason.
-pub fn convert(scalar: &Scalar, resource: &ResourceDef, invert: bool) -> Result<Value, String> {
-    match scalar {
-        Scalar::Null => return Err("the value is null".to_owned()),
-        Scalar::Container => return Err("there is an object or array, not a single value".to_owned()),
-        _ => {}
-    }
-    let value = match resource.value_type {
-        ValueType::Boolean => Value::Boolean(boolean(scalar)? != invert),
-        ValueType::Float => Value::Float(number(scalar)?),
-        ValueType::Integer => Value::Integer(whole(scalar)?),
-        ValueType::Unsigned => Value::Unsigned(whole(scalar)?),
-        ValueType::Time => Value::Time(seconds(scalar)?),
-        ValueType::String => Value::String(text(scalar)?),
-        other => return Err(format!("a payload cannot become a value of type {other:?}")),
-    };
-    resource.check(&value).map_err(|misfit| format!("{misfit}, which {} is not", shown(scalar)))?;
-    Ok(value)
-}
-
-fn boolean(scalar: &Scalar) -> Result<bool, String> {
-    match scalar {
-        Scalar::Boolean(value) => return Ok(*value),
-        Scalar::Text(text) if text.trim().eq_ignore_ascii_case("true") => return Ok(true),
-        Scalar::Text(text) if text.trim().eq_ignore_ascii_case("false") => return Ok(false),
-        _ => {}
-    }
-    match number(scalar) {
-        Ok(0.0) => Ok(false),
-        Ok(1.0) => Ok(true),
-        _ => Err(format!("{} is neither true or false nor 1 or 0", shown(scalar))),
-    }
-}
-
-fn number(scalar: &Scalar) -> Result<f64, String> {
-    let number = match scalar {
-        Scalar::Float(number) => *number,
-        // Beyond 2^53 the nearest float: what a Float resource can hold.
-        Scalar::Integer(number) => *number as f64,
-        // Rust reads `inf` and `nan` too: not finite, so refused below.
-        Scalar::Text(text) => text.trim().parse().map_err(|_| no_number(scalar))?,
-        _ => return Err(no_number(scalar)),
-    };
-    if number.is_finite() { Ok(number) } else { Err(no_number(scalar)) }
-}
-
-/// The nearest whole number, if the type has it.
-fn whole<T: TryFrom<i128>>(scalar: &Scalar) -> Result<T, String> {
-    let exact = match scalar {
-        Scalar::Integer(number) => Some(*number),
-        Scalar::Text(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    // A cast of a finite float saturates at the ends of i128, far outside of every T.
-    let number = match exact {
-        Some(number) => number,
-        None => number(scalar)?.round() as i128,
-    };
-    T::try_from(number).map_err(|_| format!("{} is too large or too small for 64 bits", shown(scalar)))
-}
-
-fn seconds(scalar: &Scalar) -> Result<i64, String> {
-    let seconds = number(scalar)?;
-    if seconds.abs() >= FIRST_IMPLAUSIBLE_SECOND {
-        return Err(format!("{} seems to count milliseconds; seconds since 1970 are wanted", shown(scalar)));
-    }
-    Ok(seconds.floor() as i64)
-}
-
-fn text(scalar: &Scalar) -> Result<String, String> {
-    let text = match scalar {
-        Scalar::Text(text) => text.clone(),
-        Scalar::Boolean(value) => value.to_string(),
-        Scalar::Integer(number) => number.to_string(),
-        Scalar::Float(number) => number.to_string(),
-        Scalar::Null | Scalar::Container => String::new(),
-    };
-    if text.len() > MAX_TEXT_OCTETS {
-        return Err(format!("the text has {} octets, more than {MAX_TEXT_OCTETS}", text.len()));
-    }
-    Ok(text)
-}
-
-fn no_number(scalar: &Scalar) -> String {
-    let hint = match scalar {
-        Scalar::Text(text) if text.contains(',') => " (a decimal point is wanted)",
-        _ => "",
-    };
-    format!("{} is not a number{hint}", shown(scalar))
-}
-
-/// The scalar for a log line: short, and on one line.
-fn shown(scalar: &Scalar) -> String {
-    const MOST_CHARS: usize = 40;
-    match scalar {
-        Scalar::Null => "null".to_owned(),
-        Scalar::Boolean(value) => value.to_string(),
-        Scalar::Integer(number) => number.to_string(),
-        Scalar::Float(number) => number.to_string(),
-        Scalar::Text(text) if text.chars().count() > MOST_CHARS => {
-            format!("{:?}…", text.chars().take(MOST_CHARS).collect::<String>())
-        }
-        Scalar::Text(text) => format!("{text:?}"),
-        Scalar::Container => "an object or array".to_owned(),
-    }
+    Ok(match text.trim() {
+        "" => Scalar::Null,
+        text => Scalar::Text(text.into()),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use figment::providers::{Format, Toml};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bridge::mapping::{Mappings, Settings, compile};
     use crate::lwm2m::model::Model;
 
-    /// The value of /object/*/resource that a plain payload stands for.
-    fn decode(object: u16, resource: u16, payload: &str) -> Result<Value, String> {
-        let model = Model::builtin();
-        plain(payload.as_bytes())
-            .and_then(|scalar| convert(&scalar, model.resource(object, resource).unwrap(), false))
+    fn mappings(toml: &str) -> Mappings {
+        let settings: Settings = figment::Figment::from(Toml::string(toml)).extract().unwrap();
+        compile(&[settings], &Model::builtin()).unwrap_or_else(|faults| panic!("{faults:#?}"))
     }
 
-    fn temperature(payload: &str) -> Result<Value, String> {
-        decode(3303, 5700, payload)
+    /// What a mapping with these keys makes of a payload.
+    fn read(toml: &str, payload: impl AsRef<[u8]>) -> Vec<Result<Option<Value>, String>> {
+        let mappings = mappings(&format!("topic = \"t\"\n{toml}"));
+        readings(&mappings.mappings[0], payload.as_ref()).into_iter().map(|(_, reading)| reading).collect()
+    }
+
+    /// The only value of a payload that is one, for this resource and with these keys.
+    fn value(object: u16, resource: u16, keys: &str, payload: &str) -> Result<Option<Value>, String> {
+        read(&format!("object = {object}\nresource = {resource}\n{keys}"), payload).remove(0)
+    }
+
+    fn temperature(payload: &str) -> Result<f64, String> {
+        match value(3303, 5700, "", payload)? {
+            Some(Value::Float(number)) => Ok(number),
+            other => Err(format!("{other:?}")),
+        }
     }
 
     #[test]
     fn plain_numbers_are_read_whatever_white_space_surrounds_them() {
         for (payload, number) in
-            [("7.25", 7.25), (" 7.25\r\n", 7.25), ("-3", -3.0), ("+4", 4.0), ("1e2", 100.0)]
+            [("7.25", 7.25), (" 7.25\r\n", 7.25), ("-3", -3.0), ("+4", 4.0), ("1e2", 100.0), ("21,5", 21.5)]
         {
-            assert_eq!(temperature(payload), Ok(Value::Float(number)), "{payload:?}");
+            assert_eq!(temperature(payload), Ok(number), "{payload:?}");
         }
     }
 
     #[test]
     fn what_is_no_finite_number_is_refused_with_the_reason() {
-        for payload in ["nan", "NaN", "inf", "-Infinity", "-", "0x10", "21.5 C", "1e999", "1 013"] {
+        for payload in ["inf", "-Infinity", "-", "1e999", "unavailable"] {
             assert!(temperature(payload).unwrap_err().contains("is not a number"), "{payload}");
         }
-        assert!(temperature("21,5").unwrap_err().contains("decimal point"));
-        assert_eq!(temperature(" \n").unwrap_err(), "the payload is empty");
-        assert!(plain(&[0xff]).unwrap_err().contains("UTF-8"));
+        assert!(temperature("1,013").unwrap_err().contains("decimal point"));
+        assert!(temperature("0x10").unwrap_err().contains("the unit \"x10\" is not known"));
+        assert!(read("object = 3303\nresource = 5700", [0xff])[0].as_ref().unwrap_err().contains("UTF-8"));
+        assert!(temperature(&"ä".repeat(5000)).unwrap_err().len() < 200);
+    }
+
+    #[test]
+    fn null_nan_and_nothing_are_no_sample_or_refused_as_the_mapping_says() {
+        for payload in ["", " \n", "nan", "-NaN", "null"] {
+            assert_eq!(value(3303, 5700, "", payload), Ok(None), "{payload}");
+            assert!(value(3303, 5700, "null = \"refuse\"", payload).is_err(), "{payload}");
+        }
+        let json = |payload| value(3303, 5700, "value = \"t\"", payload);
+        assert_eq!((json(r#"{"t":null}"#), json(r#"{"t":"nan"}"#)), (Ok(None), Ok(None)));
+        assert_eq!(json(r#"{"t":[]}"#).unwrap_err(), "t: there is an object or array, not a single value");
+        assert!(json(r#"{"t":true}"#).is_err());
+        assert_eq!(value(3303, 5701, "value = \"u\"", r#"{"u":""}"#), Ok(Some(Value::String(String::new()))));
+    }
+
+    #[test]
+    fn units_in_the_text_win_over_that_of_the_mapping() {
+        let kelvin = |keys: &str, payload: &str| value(3416, 39, keys, payload);
+        assert_eq!(kelvin("", "4000 K"), Ok(Some(Value::Integer(4000))));
+        let pressure = |keys: &str, payload: &str| value(3427, 1, keys, payload);
+        for (keys, payload, pascal) in [
+            ("", "\"1013.2 hPa\"", 101_320.0),
+            ("unit = \"bar\"", "1 013 hPa", 101_300.0),
+            ("unit = \"bar\"", "1.5", 150_000.0),
+            ("unit = \"mbar\"\nscale = 0.1", "10132", 101_320.0),
+            ("scale = 0.1", "10132 hPa", 101_320.0),
+        ] {
+            assert_eq!(pressure(keys, payload), Ok(Some(Value::Float(pascal))), "{keys} {payload}");
+        }
+        assert_eq!(temperature("21,5 °C"), Ok(21.5));
+        assert_eq!(temperature("70.7 F"), Ok(21.5));
+        assert!(temperature("21.5 hPa").unwrap_err().contains("hPa cannot be converted to Cel"));
+        assert!(temperature("21.5 Grad").unwrap_err().contains("\"Grad\" is not known"));
+        assert!(value(3300, 5700, "", "5 bar").unwrap_err().contains("nothing says"));
+        assert_eq!(value(3300, 5700, "unit = \"kPa\"", "5 bar"), Ok(Some(Value::Float(500.0))));
+    }
+
+    #[test]
+    fn precision_leaves_nothing_finer() {
+        for (keys, payload, number) in [
+            ("precision = 0.1", "21.34999", 21.3),
+            ("precision = 0.1", "21.299999", 21.3),
+            ("precision = 0.5", "21.3", 21.5),
+            ("precision = 10", "1e30", 1e30),
+            ("precision = 0.1\nunit = \"F\"", "70", 21.1),
+            ("precision = 0.05\noffset = -0.3", "0.1", -0.2),
+        ] {
+            assert_eq!(value(3303, 5700, keys, payload), Ok(Some(Value::Float(number))), "{keys} {payload}");
+        }
+        assert_eq!(value(3408, 2, "precision = 5", "62"), Ok(Some(Value::Integer(60))));
+    }
+
+    #[test]
+    fn what_is_too_large_after_the_conversion_is_called_so() {
+        let error = value(3427, 1, "unit = \"bar\"", "1e306").unwrap_err();
+        assert_eq!(error, "\"1e306\" is too large");
+        // The least of 128 bits.
+        let halved = value(3303, 5700, "scale = 0.5", &i128::MIN.to_string());
+        assert_eq!(halved, Ok(Some(Value::Float(-(2_f64.powi(126))))));
+    }
+
+    #[test]
+    fn totals_keep_every_digit_of_64_bits() {
+        let energy = |payload: &str| value(3421, 25, "unit = \"kWh\"", payload);
+        assert_eq!(energy("48210.5"), Ok(Some(Value::Float(48_210_500.0))));
+        assert_eq!(energy("16777217.001"), Ok(Some(Value::Float(16_777_217_001.0))));
+        let pulses = |payload: &str| value(3424, 4, "scale = 2\noffset = 1", payload);
+        assert_eq!(pulses("4503599627370497"), Ok(Some(Value::Integer(9_007_199_254_740_995))));
     }
 
     #[test]
     fn integer_resources_take_the_nearest_whole_number() {
         for (payload, tilt) in [("2.1", 2), ("64.8", 65), ("2.5", 3), ("60", 60), ("60.0", 60), ("-0.4", 0)] {
-            assert_eq!(decode(3408, 2, payload), Ok(Value::Integer(tilt)), "{payload}");
+            assert_eq!(value(3408, 2, "", payload), Ok(Some(Value::Integer(tilt))), "{payload}");
         }
         assert!(temperature("99999999999999999999").is_ok());
-        assert!(decode(3431, 2, "9223372036854775808").unwrap_err().contains("64 bits"));
-        assert!(decode(3431, 2, "1e300").unwrap_err().contains("64 bits"));
-        assert_eq!(decode(3431, 2, "9223372036854775807"), Ok(Value::Integer(i64::MAX)));
+        assert!(value(3431, 2, "", "9223372036854775808").unwrap_err().contains("64 bits"));
+        assert!(value(3431, 2, "", "1e300").unwrap_err().contains("64 bits"));
+        assert_eq!(value(3431, 2, "", "9223372036854775807"), Ok(Some(Value::Integer(i64::MAX))));
     }
 
     #[test]
     fn values_outside_the_registrys_range_are_refused() {
-        assert_eq!(decode(3416, 3, "100.4"), Ok(Value::Integer(100)));
-        let reason = decode(3416, 3, "101").unwrap_err();
+        assert_eq!(value(3416, 3, "", "100.4"), Ok(Some(Value::Integer(100))));
+        let reason = value(3416, 3, "", "101").unwrap_err();
         assert!(reason.contains("Dimming level") && reason.contains("0..100"), "{reason}");
+        assert_eq!(value(3416, 3, "scale = 0.39370078740157", "254"), Ok(Some(Value::Integer(100))));
     }
 
     #[test]
-    fn booleans_are_true_false_one_and_zero_and_nothing_else() {
-        for (payload, value) in [("true", true), ("1", true), ("1.0", true), ("FALSE", false), ("0", false)] {
-            assert_eq!(decode(3431, 1, payload), Ok(Value::Boolean(value)), "{payload}");
+    fn booleans_are_the_usual_words_and_those_of_the_mapping() {
+        let occupied = |keys: &str, payload: &str| value(3431, 1, keys, payload);
+        for (payload, truth) in [
+            ("true", true),
+            ("1", true),
+            ("1.0", true),
+            ("ON", true),
+            ("FALSE", false),
+            ("0", false),
+            ("off", false),
+        ] {
+            assert_eq!(occupied("", payload), Ok(Some(Value::Boolean(truth))), "{payload}");
+            assert_eq!(occupied("invert = true", payload), Ok(Some(Value::Boolean(!truth))), "{payload}");
         }
-        for payload in ["2", "on", "yes", "-1", "nan", "0.5"] {
-            assert!(decode(3431, 1, payload).unwrap_err().contains("neither"), "{payload}");
+        for payload in ["2", "yes", "-1", "nan", "0.5", "open"] {
+            assert!(occupied("", payload).unwrap_err().contains("neither"), "{payload}");
+        }
+        let words = "words = { true = [\"Occupied\", \"2\"], false = [\"free\", \"1\"] }";
+        for (payload, truth) in [("occupied", true), ("FREE", false), ("2", true), ("1", false), ("on", true)]
+        {
+            assert_eq!(occupied(words, payload), Ok(Some(Value::Boolean(truth))), "{payload}");
         }
     }
 
     #[test]
-    fn invert_exchanges_true_and_false() {
-        let model = Model::builtin();
-        let closed = model.resource(3408, 3).unwrap();
-        assert_eq!(convert(&Scalar::Boolean(false), closed, true), Ok(Value::Boolean(true)));
-        assert_eq!(convert(&Scalar::Integer(1), closed, true), Ok(Value::Boolean(false)));
-    }
-
-    #[test]
-    fn null_objects_and_booleans_are_no_numbers() {
-        let model = Model::builtin();
-        let value = model.resource(3303, 5700).unwrap();
-        assert_eq!(convert(&Scalar::Null, value, false).unwrap_err(), "the value is null");
-        assert!(convert(&Scalar::Container, value, false).is_err());
-        assert!(convert(&Scalar::Boolean(true), value, false).is_err());
+    fn tables_give_numbers_and_texts() {
+        let reason = "enum = { none = 0, \"Bulb failure\" = 1, \"7\" = 2 }";
+        let failure = |payload: &str| value(3416, 6, reason, payload);
+        assert_eq!(failure("bulb failure"), Ok(Some(Value::Integer(1))));
+        assert_eq!(failure("7"), Ok(Some(Value::Integer(2))));
+        assert_eq!(failure("8").unwrap_err(), "\"8\" is not in enum");
+        let json = format!("value = \"f\"\n{reason}");
+        assert_eq!(value(3416, 6, &json, r#"{"f":7}"#), Ok(Some(Value::Integer(2))));
+        assert_eq!(value(3416, 6, &json, r#"{"f":null}"#), Ok(None));
+        let text =
+            value(3424, 3, "enum = { \"0\" = \"cold\", true = \"hot\" }\nvalue = \"k\"", r#"{"k":true}"#);
+        assert_eq!(text, Ok(Some(Value::String("hot".to_owned()))));
     }
 
     #[test]
     fn time_counts_seconds_and_milliseconds_are_noticed() {
-        assert_eq!(decode(3303, 5518, "1770793205.41"), Ok(Value::Time(1_770_793_205)));
-        assert!(decode(3303, 5518, "1770793205410").unwrap_err().contains("milliseconds"));
+        assert_eq!(value(3303, 5518, "", "1770793205.91"), Ok(Some(Value::Time(1_770_793_205))));
+        assert!(value(3303, 5518, "", "1770793205410").unwrap_err().contains("milliseconds"));
+        assert_eq!(value(3303, 5518, "unit = \"ms\"", "1770793205910"), Ok(Some(Value::Time(1_770_793_205))));
     }
 
     #[test]
-    fn long_texts_are_refused_and_shown_short() {
-        assert_eq!(decode(3303, 5701, "Cel"), Ok(Value::String("Cel".to_owned())));
-        assert!(decode(3303, 5701, &"x".repeat(MAX_TEXT_OCTETS + 1)).unwrap_err().contains("octets"));
-        assert!(temperature(&"ä".repeat(5000)).unwrap_err().len() < 200);
+    fn long_texts_are_refused() {
+        assert_eq!(value(3303, 5701, "", "Cel"), Ok(Some(Value::String("Cel".to_owned()))));
+        assert!(value(3303, 5701, "", &"x".repeat(1025)).unwrap_err().contains("octets"));
+    }
+
+    #[test]
+    fn one_document_feeds_many_and_may_lack_some() {
+        let toml = r#"object = 3424
+            resources = [
+              { resource = 1, value = "readings[ch=total].val" },
+              { resource = 7, value = "readings[ch=flow].val", unit = "m3/h" },
+              { resource = 9, value = "leak" },
+            ]"#;
+        let payload = r#"{"dev":{"sn":"WM-88213"},"readings":[{"ch":"flow","val":0.36,"u":"m3/h"},{"ch":"total","val":1482.077,"u":"m3"}]}"#;
+        let found = read(toml, payload);
+        assert_eq!(found, [Ok(Some(Value::Float(1482.077))), Ok(Some(Value::Float(0.0001)))]);
+        assert!(read(toml, "{}").is_empty());
+        assert!(read(toml, "x")[0].as_ref().unwrap_err().contains("not JSON"));
+        assert!(read(toml, vec![b' '; MAX_PAYLOAD_OCTETS + 1])[0].as_ref().unwrap_err().contains("octets"));
     }
 
     proptest! {
         #[test]
         fn no_payload_panics_and_floats_are_finite(payload in prop::collection::vec(any::<u8>(), 0..40)) {
-            let model = Model::builtin();
-            for (object, resource) in [(3303, 5700), (3408, 2), (3431, 1), (3303, 5701), (3303, 5518)] {
-                let value = plain(&payload)
-                    .and_then(|scalar| convert(&scalar, model.resource(object, resource).unwrap(), true));
-                if let Ok(Value::Float(number)) = value {
+            let all = mappings(
+                r#"topic = "t"
+                object = 3416
+                resources = [
+                  { resource = 1, scale = 3, precision = 7 }, { resource = 5, invert = true }, { resource = 17 },
+                  { resource = 47, unit = "J", precision = 0.3 }, { resource = 58 }, { resource = 6, enum = { a = 1 } },
+                ]"#,
+            );
+            for (_, reading) in readings(&all.mappings[0], &payload) {
+                if let Ok(Some(Value::Float(number))) = reading {
                     prop_assert!(number.is_finite());
                 }
             }
         }
 
         #[test]
-        fn floats_survive_their_text(number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
-            prop_assert_eq!(temperature(&number.to_string()), Ok(Value::Float(number)));
+        fn any_number_any_scale(number in any::<f64>(), scale in any::<f64>(), offset in any::<f64>(), step in 1e-9_f64..1e9) {
+            let keys = format!("object = 3303\nresource = 5700\nscale = {scale:e}\noffset = {offset:e}\nprecision = {step:e}\ntopic = \"t\"");
+            let Ok(settings) = figment::Figment::from(Toml::string(&keys)).extract::<Settings>() else { return Ok(()) };
+            let Ok(mappings) = compile(&[settings], &Model::builtin()) else { return Ok(()) };
+            for (_, reading) in readings(&mappings.mappings[0], number.to_string().as_bytes()) {
+                if let Ok(Some(Value::Float(number))) = reading {
+                    prop_assert!(number.is_finite());
+                }
+            }
+        }
+
+        #[test]
+        fn values_rounded_to_a_tenth_are_short(number in -1e6_f64..1e6) {
+            let text = value(3303, 5700, "precision = 0.1", &number.to_string());
+            let Ok(Some(Value::Float(rounded))) = text else { panic!("{text:?}") };
+            prop_assert!((rounded - number).abs() <= 0.050_000_1);
+            prop_assert!(rounded.to_string().split_once('.').is_none_or(|(_, decimals)| decimals.len() == 1), "{}", rounded);
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::lwm2m::model::ResourceDef;
 
 use super::command::{Command, VALUE};
 pub use super::compile::compile;
+use super::pick::Picker;
 use super::pointer::Pointer;
+use super::rules::Rules;
 use super::topic::Filter;
 
 /// One `[[mappings]]` table as written.
@@ -38,9 +40,8 @@ pub struct Settings {
     /// What becomes of a message that the broker had stored before we subscribed.
     #[serde(default)]
     pub retained: RetainedSettings,
-    /// Exchange true and false, both ways.
-    #[serde(default)]
-    pub invert: bool,
+    /// Exchange true and false, both ways; not, if absent.
+    pub invert: Option<bool>,
     /// Texts that stand for true and false, beside `true`, `on`, `1` and their opposites.
     pub words: Option<WordsSettings>,
     /// What texts and numbers of the payload stand for; a payload without an entry is refused.
@@ -73,9 +74,8 @@ pub struct ResourceSettings {
     pub resource: u16,
     /// Where the value stands in a JSON payload; absent: the payload is the value.
     pub value: Option<String>,
-    /// Exchange true and false, both ways.
-    #[serde(default)]
-    pub invert: bool,
+    /// Exchange true and false, both ways; not, if absent.
+    pub invert: Option<bool>,
     /// Texts that stand for true and false, beside `true`, `on`, `1` and their opposites.
     pub words: Option<WordsSettings>,
     /// What texts and numbers of the payload stand for; a payload without an entry is refused.
@@ -221,7 +221,7 @@ fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
         .map_err(|error| serde::de::Error::custom(format!("{text:?} is no duration like \"10s\": {error}")))
 }
 
-/// Something that is wrong with the mappings.
+/// Something that is wrong with the mappings, or looks so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where, e.g. `mappings[2].resource`.
@@ -256,7 +256,7 @@ impl Settings {
     pub(super) fn value_keys(&self) -> impl Iterator<Item = &'static str> {
         let present = [
             ("value", self.value.is_some()),
-            ("invert", self.invert),
+            ("invert", self.invert.is_some()),
             ("words", self.words.is_some()),
             ("enum", !self.table.is_empty()),
             ("scale", self.scale.is_some()),
@@ -285,6 +285,8 @@ pub struct Mappings {
     pub(super) mappings: Vec<Mapping>,
     /// Every way back to the broker.
     pub(super) commands: Vec<Command>,
+    /// What is no fault, and yet probably not meant.
+    pub(super) warnings: Vec<Fault>,
 }
 
 /// One mapping's way up.
@@ -302,6 +304,8 @@ pub(super) struct Mapping {
     /// Days without a value after which an instance is forgotten; `None`: never.
     pub forget_after: Option<u32>,
     pub feeds: Vec<Feed>,
+    /// Finds what the pointers of `feeds` point to, in their order.
+    pub picker: Picker,
 }
 
 /// One resource that a mapping feeds.
@@ -310,7 +314,8 @@ pub(super) struct Feed {
     pub resource: &'static ResourceDef,
     /// Where the value stands; `None`: the payload is the value.
     pub value: Option<Pointer>,
-    pub invert: bool,
+    /// What becomes of it.
+    pub rules: Rules,
 }
 
 /// How a mapping finds its instance.
@@ -338,6 +343,11 @@ impl Mappings {
     /// Filters for all topics that commands publish to, each once.
     pub fn publications(&self) -> BTreeSet<String> {
         self.commands.iter().map(|command| command.topic.filter()).collect()
+    }
+
+    /// What is no fault, and yet probably not meant: as [`compile`] met it.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
     }
 
     /// The resources that have a command.

@@ -6,16 +6,22 @@ mod command;
 mod compile;
 mod decode;
 mod downlink;
+mod exact;
 pub mod explain;
+mod gate;
 mod index;
 mod instances;
 pub mod mapping;
 pub mod message;
 mod overlap;
+mod pick;
 mod pointer;
+mod quantity;
 mod reply;
+mod rules;
 mod scope;
 mod topic;
+mod units;
 mod uplink;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -32,6 +38,7 @@ pub use instances::{DEFAULT_PER_MAPPING, MAX_CAPTURE_OCTETS, MAX_PER_MAPPING, Ur
 pub use mapping::{Access, Fault, Mappings, compile};
 pub use message::{Message, PublishId};
 pub use topic::fault as topic_fault;
+pub use units::of_resource as unit_of;
 
 use downlink::Downlink;
 use instances::Instances;
@@ -72,6 +79,39 @@ pub enum Event {
         path: Path,
         /// Of the resource's type and in its range.
         value: Value,
+        /// Its name in the books.
+        sample: SampleId,
+    },
+    /// A sample was accepted, and waits for the end of its minimum interval.
+    Held {
+        /// The resource it is for.
+        path: Path,
+        /// Its name in the books.
+        sample: SampleId,
+    },
+    /// A sample that was held goes on.
+    Released {
+        /// The resource it is for.
+        path: Path,
+        /// Of the resource's type and in its range.
+        value: Value,
+        /// Its name in the books.
+        sample: SampleId,
+    },
+    /// A newer sample of the same resource came while this one was held.
+    Superseded {
+        /// Its name in the books.
+        sample: SampleId,
+    },
+    /// A sample that was held is dropped: its mapping is gone.
+    Withdrawn {
+        /// Its name in the books.
+        sample: SampleId,
+    },
+    /// A sample was dropped: it is within the dead-band of its resource.
+    Dropped {
+        /// The resource it is for.
+        path: Path,
         /// Its name in the books.
         sample: SampleId,
     },
@@ -120,8 +160,12 @@ pub struct Stats {
     pub unmatched: u64,
     /// Retained messages that a mapping ignores, counted once for each such mapping.
     pub ignored: u64,
-    /// Samples accepted.
+    /// Samples accepted, those that were held for a while among them.
     pub accepted: u64,
+    /// Values that are null, NaN or nothing, and so no samples.
+    pub skipped: u64,
+    /// Samples dropped within a dead-band.
+    pub dropped: u64,
     /// Samples refused.
     pub refused: u64,
     /// Messages for the broker that were given out.
@@ -160,6 +204,7 @@ impl Bridge {
         self.access = mappings.access().collect();
         self.scope = Scope::of(&mappings);
         self.uplink.reload(mappings.mappings);
+        self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
         self.downlink.reload(mappings.commands, &self.instances);
         self.collect_outcomes();
         shown
@@ -213,7 +258,7 @@ impl Bridge {
     pub fn handle_message(&mut self, message: Message, now: Instant) {
         self.refresh_day(now);
         let unmatched = self.stats.unmatched;
-        self.uplink.handle_message(&message, &mut self.instances, &mut self.stats, &mut self.events);
+        self.uplink.handle_message(&message, now, &mut self.instances, &mut self.stats, &mut self.events);
         if self.stats.unmatched != unmatched && self.downlink.listens_to(&message.topic) {
             self.stats.unmatched = unmatched;
         }
@@ -243,11 +288,15 @@ impl Bridge {
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.downlink.handle_timeout(now);
+        self.uplink.handle_timeout(now, &mut self.events);
         self.collect_outcomes();
         if self.look_for_silent_at().is_some_and(|at| at <= now) {
             self.looked_at = Some(now);
             self.refresh_day(now);
             let silent = self.instances.forget_silent();
+            if !silent.is_empty() {
+                self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
+            }
             self.events.extend(silent.into_iter().map(|(object, id)| Event::Forgotten { object, id }));
         }
     }
@@ -274,10 +323,10 @@ impl Bridge {
         self.events.pop_front()
     }
 
-    /// When the broker has been silent, a reply has been awaited, or a sensor may have been silent for too long.
+    /// When the broker, a reply or a sensor has been silent, or a value has waited, for long enough.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let silent = self.look_for_silent_at().map(|at| Deadline::new(at, "forget silent instances"));
-        Deadline::sooner(self.downlink.poll_timeout(), silent)
+        Deadline::earliest([self.downlink.poll_timeout(), self.uplink.poll_timeout(), silent])
     }
 
     /// Counted since start.
@@ -384,7 +433,7 @@ mod tests {
                 Event::Value { path, value, sample } => format!("{} {path} {value:?}", sample.0),
                 Event::Refused { sample, why, first, .. } => format!("{} refused {first}: {why}", sample.0),
                 Event::Forgotten { object, id } => format!("forgotten /{object}/{id}"),
-                Event::DownlinkDone { .. } => "done".to_owned(),
+                other => format!("{other:?}"),
             })
             .collect()
     }
@@ -443,13 +492,23 @@ mod tests {
         assert_eq!(told_one, ["3 /3408/0/3 Boolean(false)"]);
         let told_none = told(&mut bridge, "city/manhole/mh-7", "{}");
         assert_eq!(told_none, ["4 refused true: the payload has no /tilt, /open"]);
+        let toml = MAPPINGS.to_owned()
+            + "[[mappings]]\ntopic = \"city/manhole/{cover}\"\nobject = 3303\nresource = 5700\nvalue = \"/temp\"\ninstance = \"{cover}\"";
+        let mut bridge = Bridge::new(compile(&settings(&toml), &Model::builtin()).unwrap());
+        // What one mapping lacks is ordinary where another one is served.
+        assert_eq!(
+            told(&mut bridge, "city/manhole/mh-7", r#"{"open":true}"#),
+            ["1 /3408/0/3 Boolean(false)"]
+        );
+        let told_none = told(&mut bridge, "city/manhole/mh-7", "{}");
+        assert_eq!(told_none, ["2 refused true: the payload has no /tilt, /open, /temp"]);
     }
 
     #[test]
     fn good_values_beside_bad_ones_are_taken() {
         let mut bridge = bridge();
-        let told = told(&mut bridge, "city/manhole/mh-7", r#"{"tilt":null,"open":1}"#);
-        assert_eq!(told, ["1 refused true: /tilt: the value is null", "2 /3408/0/3 Boolean(false)"]);
+        let told = told(&mut bridge, "city/manhole/mh-7", r#"{"tilt":"steep","open":1}"#);
+        assert_eq!(told, ["1 refused true: /tilt: \"steep\" is not a number", "2 /3408/0/3 Boolean(false)"]);
     }
 
     #[test]

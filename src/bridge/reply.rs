@@ -52,7 +52,8 @@ impl Awaited {
             return None;
         }
         let scalar = match &self.value {
-            None => plain(&message.payload).ok()?,
+            // An empty one removes a retained message, and says nothing.
+            None => plain(&message.payload).ok().filter(|scalar| *scalar != Scalar::Null)?,
             Some(pointer) => pointer.find(&message.payload).ok()??,
         };
         let word = word(scalar)?;
@@ -62,9 +63,9 @@ impl Awaited {
 }
 
 /// The text of a scalar; `None` for what is none.
-fn word(scalar: Scalar) -> Option<String> {
+fn word(scalar: Scalar<'_>) -> Option<String> {
     Some(match scalar {
-        Scalar::Text(text) => text,
+        Scalar::Text(text) => text.into_owned(),
         Scalar::Boolean(value) => value.to_string(),
         Scalar::Integer(number) => number.to_string(),
         Scalar::Float(number) => number.to_string(),

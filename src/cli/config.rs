@@ -26,7 +26,7 @@ pub struct Args {
     /// Configuration file; those of conf.d beside it are read as well
     #[arg(long, default_value = config::DEFAULT_PATH)]
     config: PathBuf,
-    /// Show the defaults as well: everything that counts
+    /// Show the defaults as well: everything that counts, but of a mapping no keys that are absent
     #[arg(long)]
     effective: bool,
     /// Print one JSON object
@@ -50,7 +50,7 @@ pub fn run(command: &Command) -> ExitCode {
     EXIT_USAGE.into()
 }
 
-/// `key = value`, then the origin in a column of its own: still TOML.
+/// `key = value`, then the origin in a column of its own.
 fn as_text(entries: &[Entry]) -> String {
     let settings: Vec<String> = entries.iter().map(setting).collect();
     // Long values stand out of the column rather than moving it.

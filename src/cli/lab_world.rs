@@ -112,11 +112,12 @@ fn print_lines(report: &Report, took: Duration) {
         took.as_secs_f64()
     ));
     say(format_args!(
-        "  samples    {} in, {} reported, {} superseded, {} refused, {} pending",
+        "  samples    {} in, {} reported, {} superseded, {} refused, {} dropped, {} pending",
         books.received,
         books.reported,
         books.superseded,
         books.refused,
+        books.dropped,
         books.pending()
     ));
     say(format_args!(
@@ -141,7 +142,7 @@ fn print_json(report: &Report, took: Duration) {
         "published": report.published,
         "samples": {
             "in": books.received, "reported": books.reported, "superseded": books.superseded,
-            "refused": books.refused, "pending": books.pending(),
+            "refused": books.refused, "dropped": books.dropped, "pending": books.pending(),
         },
         "arrived": report.arrived,
         "registrations": report.registrations,

@@ -201,7 +201,7 @@ impl Kind {
             Self::Number(from, to) if from.is_finite() && to.is_finite() => {
                 format!("a number from {from} to {to} (without quotes)")
             }
-            Self::Number(0.0, _) => "a number from 0 on (without quotes)".into(),
+            Self::Number(f64::MIN_POSITIVE, _) => "a number greater than 0 (without quotes)".into(),
             Self::Number(..) => "a number (without quotes)".into(),
             Self::Span(from, to) => format!("a duration in quotes, from {} to {}", span(from), span(to)),
             Self::SpanOrZero(from, to) if from.is_zero() => {

@@ -108,7 +108,11 @@ fn judge(mut layers: Layers, folders: &Folders, host: Host) -> Result<Config, Fa
             let built = build(&file, folders, host, &mut found);
             faults.add_consequent(found, &shape.explained, layers.is_partial);
             match built {
-                Some(config) if faults.is_empty() => return Ok(Config { files: layers.files, ..config }),
+                Some(config) if faults.is_empty() => {
+                    let warnings =
+                        config.warnings.into_iter().map(|warning| faults::placed(warning, &places));
+                    return Ok(Config { files: layers.files, warnings: warnings.collect(), ..config });
+                }
                 _ => {}
             }
         }
@@ -128,6 +132,8 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
         faults.extend(found.into_iter().map(|f| Fault::new(f.key, f.problem, f.fix)));
         mapping::Mappings::default()
     });
+    let doubts = mappings.warnings().iter().cloned();
+    let warnings = doubts.map(|doubt| Fault::new(doubt.key, doubt.problem, doubt.fix)).collect();
     let coap = coap::transmission(file, faults);
     let servers = servers::servers(file, faults);
     lwm2m::check_endpoint(file, &host, faults);
@@ -170,7 +176,7 @@ fn build(file: &File, folders: &Folders, host: Host, faults: &mut Vec<Fault>) ->
         status,
         files: vec![],
         mapping_count: file.mappings.len(),
-        warnings: vec![],
+        warnings,
     })
 }
 

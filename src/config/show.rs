@@ -42,15 +42,15 @@ impl Written {
         &self.layers.faults
     }
 
-    /// Every key that was written, with its value; and, if wanted, all others with what counts without them. The keys
-    /// of a mapping are listed only where they were written.
+    /// Every key that was written, with its value; and, if wanted, all others with what counts without them. Of a mapping's
+    /// other keys only those that have a value.
     pub fn entries(&self, with_defaults: bool) -> Vec<Entry> {
         entries(&self.layers.tree, with_defaults)
     }
 }
 
 pub(super) fn entries(tree: &Node, with_defaults: bool) -> Vec<Entry> {
-    let mut listing = Listing { entries: vec![], with_defaults, is_lan: is_lan(tree) };
+    let mut listing = Listing { entries: vec![], with_defaults, only_values: false, is_lan: is_lan(tree) };
     listing.table("", Some(tree), ROOT);
     listing.entries
 }
@@ -58,13 +58,24 @@ pub(super) fn entries(tree: &Node, with_defaults: bool) -> Vec<Entry> {
 struct Listing {
     entries: Vec<Entry>,
     with_defaults: bool,
+    /// Keys without a value are passed over: twenty lines of them for each of a thousand mappings would hide all else.
+    only_values: bool,
     is_lan: bool,
 }
 
 impl Listing {
     fn table(&mut self, at: &str, node: Option<&Node>, keys: &'static [Key]) {
+        // With a list of resources, each of these has the keys of a value, and the mapping has none.
+        let below = keys
+            .iter()
+            .find(|key| key.name == "resources" && node.is_some_and(|n| n.get(key.name).is_some()));
+        let is_elsewhere =
+            |key: &Key| below.is_some_and(|below| below.keys().iter().any(|k| k.name == key.name));
         for key in keys {
-            self.key(&joined(at, key.name), node.and_then(|node| node.get(key.name)), key);
+            let member = node.and_then(|node| node.get(key.name));
+            if member.is_some() || !is_elsewhere(key) {
+                self.key(&joined(at, key.name), member, key);
+            }
         }
         // What the table does not know was written all the same.
         let Some(Data::Table(members)) = node.map(|node| &node.data) else { return };
@@ -82,17 +93,19 @@ impl Listing {
                 self.table(at, None, keys);
             }
             (Kind::Tables(keys), Some(Node { data: Data::List(entries), .. })) => {
-                let with_defaults = self.with_defaults;
-                // Twenty lines of defaults for each of a thousand mappings would hide what was written.
-                self.with_defaults &= key.name != "mappings";
+                let outside = self.only_values;
+                self.only_values |= key.name == "mappings";
                 for (index, entry) in entries.iter().enumerate() {
                     self.table(&format!("{at}[{index}]"), Some(entry), keys);
                 }
-                self.with_defaults = with_defaults;
+                self.only_values = outside;
             }
             (_, Some(node)) => self.value(at, node),
             (_, None) if self.with_defaults => {
                 let value = key.default.value(self.is_lan).map(shown);
+                if self.only_values && value.is_none() {
+                    return;
+                }
                 self.entries.push(Entry { key: at.to_owned(), value, origin: Origin::Default });
             }
             (_, None) => {}

@@ -18,7 +18,7 @@ const fn seconds(count: u64) -> Duration {
 const DAY: u64 = 86_400;
 const ID: Kind = Kind::Integer(0, 65_534);
 const ANY_NUMBER: Kind = Kind::Number(f64::NEG_INFINITY, f64::INFINITY);
-const NO_NEGATIVE: Kind = Kind::Number(0.0, f64::INFINITY);
+const POSITIVE: Kind = Kind::Number(f64::MIN_POSITIVE, f64::INFINITY);
 
 /// The whole configuration.
 pub const ROOT: &[Key] = &[
@@ -298,19 +298,19 @@ const UNIT: Key = key(
 );
 const PRECISION: Key = key(
     "precision",
-    NO_NEGATIVE,
+    POSITIVE,
     Absent("as the payload has it"),
     "Step that the value is rounded to, in the resource's unit; nothing finer is sent.",
 );
 const DEADBAND: Key = key(
     "deadband",
-    NO_NEGATIVE,
+    POSITIVE,
     Absent("every value counts"),
     "A value that differs by less than this from the last one is dropped; in the resource's unit.",
 );
 const MIN_INTERVAL: Key = key(
     "min_interval",
-    Kind::SpanOrZero(Duration::ZERO, seconds(30 * DAY)),
+    Kind::Span(Duration::from_millis(1), seconds(30 * DAY)),
     Absent("none"),
     "Shortest time between two values; the newest one waits.",
 );

@@ -11,6 +11,7 @@ use crate::lwm2m::{Path, Value};
 use crate::net::LinkFacts;
 
 use super::core::books::Totals;
+use super::core::keeper;
 
 /// The state of the parts, and what they have counted.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub link: LinkFacts,
     /// The broker.
     pub broker: BrokerStatus,
+    /// What lasts.
+    pub store: keeper::Status,
     /// The books.
     pub books: Totals,
     /// The bridge's counters.

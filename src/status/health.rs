@@ -46,6 +46,9 @@ pub fn judge(snapshot: &Snapshot) -> (Health, Vec<String>) {
         let why = why.map_or_else(String::new, |reason| format!(": {reason}"));
         reasons.push(format!("no connection to the broker{why}"));
     }
+    if let Some(trouble) = &snapshot.store.trouble {
+        reasons.push(format!("nothing is kept over a restart: {trouble}"));
+    }
     if snapshot.books.misfits > 0 {
         reasons.push("the books do not balance: a defect, please report it with the log".to_owned());
     }
@@ -84,6 +87,16 @@ mod tests {
         assert_eq!(
             reasons,
             ["not registered at server 7 (waiting)", "no connection to the broker: connection refused"]
+        );
+    }
+
+    #[test]
+    fn a_store_that_keeps_nothing_is_degraded() {
+        let mut snapshot = snapshot();
+        snapshot.store.trouble = Some("disk full".to_owned());
+        assert_eq!(
+            judge(&snapshot),
+            (Health::Degraded, vec!["nothing is kept over a restart: disk full".to_owned()])
         );
     }
 

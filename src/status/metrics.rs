@@ -161,6 +161,31 @@ const METRICS: &[Metric] = &[
         "MQTT messages that went out for servers' orders.",
     ),
     metric(
+        "nbgate_mqtt_ignored_messages_total",
+        Counter,
+        Count(|all| all.bridge.ignored),
+        "Retained MQTT messages that a mapping ignores.",
+    ),
+    metric(
+        "nbgate_store_working",
+        Gauge,
+        Count(|all| all.store.trouble.is_none().into()),
+        "What must last is written to disk.",
+    ),
+    metric("nbgate_store_writes_total", Counter, Count(|all| all.store.writes), "Changes written to disk."),
+    metric(
+        "nbgate_store_commits_total",
+        Counter,
+        Count(|all| all.store.commits),
+        "Batches of changes written to disk.",
+    ),
+    metric(
+        "nbgate_store_failures_total",
+        Counter,
+        Count(|all| all.store.failures),
+        "Batches of changes that could not be written.",
+    ),
+    metric(
         "nbgate_samples_received_total",
         Counter,
         Count(|all| all.books.received),
@@ -171,9 +196,14 @@ const METRICS: &[Metric] = &[
         Counter,
         By("end", |all| {
             let books = &all.books;
-            vec![("reported", books.reported), ("superseded", books.superseded), ("refused", books.refused)]
+            vec![
+                ("reported", books.reported),
+                ("superseded", books.superseded),
+                ("refused", books.refused),
+                ("dropped", books.dropped),
+            ]
         }),
-        "Values by what became of them: acknowledged by a server, overtaken by a newer one, not taken.",
+        "Values by what became of them: acknowledged by a server, overtaken by a newer one, not taken, dropped by a rule.",
     ),
     metric(
         "nbgate_samples_pending",

@@ -34,6 +34,8 @@ pub struct Report {
     pub link: Link,
     /// The broker.
     pub broker: Broker,
+    /// What lasts over restarts.
+    pub store: Store,
     /// The servers.
     pub servers: Vec<Server>,
     /// What became of the values that came.
@@ -92,6 +94,19 @@ pub struct Broker {
     pub connections: u64,
 }
 
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// Why nothing is kept at present.
+    pub trouble: Option<String>,
+    /// It has not told yet what it has.
+    pub reading: bool,
+    /// Instances that came back from earlier runs.
+    pub restored: usize,
+    /// Changes that are not on disk yet.
+    pub waiting: usize,
+}
+
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
@@ -121,6 +136,7 @@ pub struct Samples {
     pub reported: u64,
     pub superseded: u64,
     pub refused: u64,
+    pub dropped: u64,
     pub pending: u64,
     pub misfits: u64,
 }
@@ -188,12 +204,19 @@ impl Report {
                 reason: snapshot.broker.reason.clone(),
                 connections: snapshot.broker.connections,
             },
+            store: Store {
+                trouble: snapshot.store.trouble.clone(),
+                reading: snapshot.store.reading,
+                restored: snapshot.store.restored,
+                waiting: snapshot.store.waiting,
+            },
             servers: snapshot.servers.iter().map(|server| Server::new(server, now)).collect(),
             samples: Samples {
                 received: books.received,
                 reported: books.reported,
                 superseded: books.superseded,
                 refused: books.refused,
+                dropped: books.dropped,
                 pending: books.pending,
                 misfits: books.misfits,
             },

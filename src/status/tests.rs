@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::gateway::core::books::Totals;
+use crate::gateway::core::keeper;
 use crate::gateway::snapshot::{BrokerStatus, Refusal, Snapshot, ValueStatus};
 use crate::lwm2m::client::{self, ServerStatus};
 use crate::lwm2m::{Path, Value};
@@ -27,7 +28,16 @@ pub(super) fn snapshot() -> Snapshot {
             reason: String::new(),
             connections: 1,
         },
-        books: Totals { received: 1000, reported: 900, superseded: 80, refused: 15, pending: 5, misfits: 0 },
+        store: keeper::Status { restored: 7, commits: 3, writes: 9, ..keeper::Status::default() },
+        books: Totals {
+            received: 1000,
+            reported: 900,
+            superseded: 80,
+            refused: 12,
+            dropped: 3,
+            pending: 5,
+            misfits: 0,
+        },
         bridge: bridge::Stats { messages: 500, unmatched: 2, published: 4, ..bridge::Stats::default() },
         client: client::Stats { registrations: 1, updates: 3, ..client::Stats::default() },
         coap: coap::Stats { resends: 12, ..coap::Stats::default() },

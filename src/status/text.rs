@@ -33,6 +33,7 @@ impl fmt::Display for Page<'_> {
             ),
         )?;
         row(f, "broker", &broker(report))?;
+        row(f, "store", &store(report))?;
         for server in &report.servers {
             let mut text = server.state.clone();
             let at = [("at", &server.location), ("address", &server.address)];
@@ -63,8 +64,13 @@ impl fmt::Display for Page<'_> {
             f,
             "samples",
             &format!(
-                "{} received = {} reported + {} superseded + {} refused + {} pending",
-                samples.received, samples.reported, samples.superseded, samples.refused, samples.pending
+                "{} received = {} reported + {} superseded + {} refused + {} dropped + {} pending",
+                samples.received,
+                samples.reported,
+                samples.superseded,
+                samples.refused,
+                samples.dropped,
+                samples.pending
             ),
         )?;
         refusals(f, report)?;
@@ -158,6 +164,18 @@ fn broker(report: &Report) -> String {
     push(&mut text, "because of", Some(broker.reason.as_str()).filter(|reason| !reason.is_empty()));
     // Writing to a text cannot fail.
     let _ = write!(text, ", {} connections since start", broker.connections);
+    text
+}
+
+fn store(report: &Report) -> String {
+    let store = &report.store;
+    if store.reading {
+        return "being read".to_owned();
+    }
+    let mut text = if store.trouble.is_some() { "keeps nothing" } else { "works" }.to_owned();
+    push(&mut text, "because of", store.trouble.as_deref());
+    // Writing to a text cannot fail.
+    let _ = write!(text, ", {} instances remembered, {} changes to write", store.restored, store.waiting);
     text
 }
 

@@ -130,6 +130,7 @@ announce_after = "100ms"
 
 [[mappings]]
 topic = "sensors/{{room}}/temperature"
+max_instances = 400
 object = 3303
 instance = "{{room}}"
 resources = [

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bridge::mapping::RetainedSettings;
+use crate::bridge::pick::Picker;
 use crate::persist::Write;
 
 /// One mapping of this filter, whose first capture names the instance.
@@ -19,6 +20,7 @@ fn mapping(object: u16, topic: &str) -> Mapping {
         max_instances: 8,
         forget_after: None,
         feeds: vec![],
+        picker: Picker::new([]),
     }
 }
 

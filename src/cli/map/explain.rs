@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::bridge::explain::{Explanation, Fit, Standing};
-use crate::bridge::topic_fault;
+use crate::bridge::{topic_fault, unit_of};
 use crate::cli::Usage;
 use crate::cli::output::say;
 use crate::lwm2m::model::Model;
@@ -105,7 +105,7 @@ fn as_json(mapping: &Explanation, model: &Model) -> serde_json::Value {
         "object": mapping.object,
         "object_name": object_name(mapping, model),
         "resources": mapping.feeds.iter().map(|(resource, value)| json!({
-            "resource": resource.id, "name": resource.name, "unit": resource.units, "value": value,
+            "resource": resource.id, "name": resource.name, "unit": unit_of(mapping.object, resource), "value": value,
         })).collect::<Vec<_>>(),
     });
     let fit = match &mapping.fit {

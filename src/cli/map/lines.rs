@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::bridge::{Bridge, Event, Message};
+use crate::bridge::{self, Bridge, Event, Message};
 use crate::cli::output::say;
 use crate::link::clock;
 use crate::lwm2m::model::Model;
@@ -128,9 +128,24 @@ impl Trial {
                     outcome.is_refused = true;
                     outcome.reasons.push(format!("refused: {why}"));
                 }
-                // A trial lasts too short for the one, and writes nothing for the other.
-                Event::Forgotten { .. } | Event::DownlinkDone { .. } => {}
+                Event::Dropped { path, .. } => {
+                    outcome
+                        .reasons
+                        .push(format!("dropped: {path} is within the dead-band of the value before"));
+                }
+                Event::Held { path, .. } => {
+                    outcome.reasons.push(format!("held: {path} waits for the end of its minimum interval"));
+                }
+                // A trial lasts too short for most of these, and writes nothing for the last.
+                Event::Released { .. }
+                | Event::Superseded { .. }
+                | Event::Withdrawn { .. }
+                | Event::Forgotten { .. }
+                | Event::DownlinkDone { .. } => {}
             }
+        }
+        if self.bridge.stats().skipped > before.skipped {
+            outcome.reasons.push("skipped: null, NaN or nothing is no sample".to_owned());
         }
         if self.bridge.stats().unmatched > before.unmatched {
             outcome.reasons.push("no mapping is for this topic".to_owned());
@@ -155,7 +170,7 @@ impl Trial {
             object: object.name,
             resource: resource.name,
             value,
-            unit: resource.units,
+            unit: bridge::unit_of(object.id, resource),
         })
     }
 }

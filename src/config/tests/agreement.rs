@@ -176,6 +176,19 @@ fn list(keys: &[Key], at: &str, all: &mut Vec<String>) {
 }
 
 #[test]
+fn what_the_mappings_refuse_of_a_value_the_table_refuses() {
+    for (line, fix) in [
+        ("precision = 0", "a number greater than 0"),
+        ("deadband = 0.0", "a number greater than 0"),
+        ("min_interval = \"0s\"", "from 1ms to 30days"),
+    ] {
+        let text = format!("[[mappings]]\ntopic = \"a\"\nobject = 3303\nresource = 5700\n{line}\n");
+        let faults = shape::check(&mut Layers::of_text(&text).tree).faults;
+        assert!(matches!(&faults[..], [fault] if fault.fix.contains(fix)), "{line}: {faults:?}");
+    }
+}
+
+#[test]
 fn the_defaults_of_a_mapping_are_those_of_the_table() {
     let base = "topic = \"a/{x}\"\nobject = 3306\nresource = 5850\ninstance = \"{x}\"\n\
                 command.topic = \"b/{x}\"\ncommand.reply.topic = \"c/{x}\"\n";

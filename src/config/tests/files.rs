@@ -159,6 +159,40 @@ fn what_is_shown_has_its_origin_and_no_password() {
 }
 
 #[test]
+fn what_counts_of_a_mapping_is_shown_without_what_is_absent() {
+    let folder = Folder::new(
+        "[[mappings]]\ntopic = \"a\"\nobject = 3303\nresource = 5700\n[[mappings]]\ntopic = \"b\"\nobject = 3408\n\
+         resources = [{ resource = 3, null = \"refuse\" }]\n",
+        &[],
+    );
+    let shown = |effective| -> Vec<String> {
+        let entries = read(&folder.main()).entries(effective).into_iter();
+        let of_mappings = entries.filter(|entry| entry.key.starts_with("mappings"));
+        let line = |entry: Entry| format!("{} = {}", &entry.key[9..], entry.value.unwrap_or_default());
+        of_mappings.map(line).filter(|line| !line.contains("topic") && !line.contains("object")).collect()
+    };
+    assert_eq!(
+        shown(false),
+        ["0].resource = 5700", "1].resources[0].resource = 3", "1].resources[0].null = \"refuse\""]
+    );
+    assert_eq!(
+        shown(true),
+        [
+            "0].resource = 5700",
+            "0].invert = false",
+            "0].null = \"skip\"",
+            "0].retained = \"take\"",
+            "0].max_instances = 256",
+            "1].resources[0].resource = 3",
+            "1].resources[0].invert = false",
+            "1].resources[0].null = \"refuse\"",
+            "1].retained = \"take\"",
+            "1].max_instances = 256",
+        ]
+    );
+}
+
+#[test]
 fn an_endpoint_does_not_break_the_query_of_a_register() {
     for endpoint in ["a&b", "a=b", "a b", "a\\tb", "a#b"] {
         let found = problems(&MAIN.replace("\"a\"", &format!("\"{endpoint}\"")));

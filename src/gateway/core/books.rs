@@ -1,4 +1,5 @@
-//! The books: every accepted sample ends as exactly one of reported, superseded or refused, or is pending.
+//! The books: every accepted sample ends as exactly one of reported, superseded, refused or dropped,
+//! or is pending.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub struct Books {
     pub superseded: u64,
     /// Not taken, with a reason.
     pub refused: u64,
+    /// Given up by a stated policy: within a dead-band, or held back while its mapping went.
+    pub dropped: u64,
     /// Entries that did not fit: a sample ended twice, or ended without having come in. Must stay 0.
     pub misfits: u64,
     pending: BTreeMap<SampleId, Path>,
@@ -31,6 +34,8 @@ pub struct Totals {
     pub superseded: u64,
     /// Not taken, with a reason.
     pub refused: u64,
+    /// Given up by a stated policy: within a dead-band, or held back while its mapping went.
+    pub dropped: u64,
     /// Still to be reported.
     pub pending: u64,
     /// Entries that did not fit. Must stay 0.
@@ -50,6 +55,26 @@ impl Books {
     pub fn refuse(&mut self) {
         self.received += 1;
         self.refused += 1;
+    }
+
+    /// A value came in and was dropped at once by a stated policy.
+    pub fn drop_one(&mut self) {
+        self.received += 1;
+        self.dropped += 1;
+    }
+
+    /// A pending sample was dropped by a stated policy.
+    pub fn discard(&mut self, sample: SampleId) {
+        if self.take(sample).is_some() {
+            self.dropped += 1;
+        }
+    }
+
+    /// A pending sample was refused.
+    pub fn reject(&mut self, sample: SampleId) {
+        if self.take(sample).is_some() {
+            self.refused += 1;
+        }
     }
 
     /// A pending sample was acknowledged by a server; gives its resource.
@@ -73,13 +98,13 @@ impl Books {
 
     /// The sums.
     pub fn totals(&self) -> Totals {
-        let Self { received, reported, superseded, refused, misfits, .. } = *self;
-        Totals { received, reported, superseded, refused, pending: self.pending(), misfits }
+        let Self { received, reported, superseded, refused, dropped, misfits, .. } = *self;
+        Totals { received, reported, superseded, refused, dropped, pending: self.pending(), misfits }
     }
 
     /// The sums agree and nothing ended twice.
     pub fn balance(&self) -> bool {
-        let ended = self.reported + self.superseded + self.refused;
+        let ended = self.reported + self.superseded + self.refused + self.dropped;
         self.misfits == 0 && self.received == ended + self.pending()
     }
 
@@ -101,8 +126,13 @@ mod tests {
         books.report(SampleId(0));
         books.supersede(SampleId(1));
         books.refuse();
+        books.drop_one();
+        books.receive(SampleId(3), Path::ROOT);
+        books.reject(SampleId(3));
+        books.receive(SampleId(4), Path::ROOT);
+        books.discard(SampleId(4));
         assert!(books.balance());
-        assert_eq!((books.received, books.pending()), (4, 1));
+        assert_eq!((books.received, books.refused, books.dropped, books.pending()), (7, 2, 2, 1));
     }
 
     #[test]

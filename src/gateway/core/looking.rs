@@ -51,6 +51,11 @@ impl Looking {
         }
     }
 
+    /// Mappings feed only these from now on.
+    pub(super) fn retain(&mut self, is_fed: impl Fn(Path) -> bool) {
+        self.fed.retain(|path, _| is_fed(*path));
+    }
+
     pub(super) fn note_refusal(&mut self, source: &str, why: &str, now: Instant) {
         let same = |known: &&mut Refusal| known.source == source && known.why == why;
         if let Some(known) = self.refusals.iter_mut().find(same) {
@@ -78,6 +83,7 @@ impl Core {
             endpoint: Some(self.lwm2m.endpoint()).filter(|name| !name.is_empty()).map(str::to_owned),
             link: self.facts().clone(),
             broker: self.looking.broker.clone(),
+            store: self.store(),
             books: self.books.totals(),
             bridge: *self.bridge.stats(),
             client: self.lwm2m.stats(),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::bridge::Urgency;
+use crate::lwm2m::path::Path;
 use crate::net::Identity;
 use crate::persist::{Answer, Contents, Modem, Write};
 
@@ -60,6 +61,8 @@ impl Core {
     pub(super) fn forget_instance(&mut self, object: u16, id: u16, now: Instant) {
         tracing::info!(object, id, "no value for longer than forget_after: the instance is forgotten");
         self.lwm2m.remove_instance(object, id, now);
+        let gone = Path::instance_of(object, id);
+        self.looking.retain(|path| !gone.covers(path));
     }
 
     /// Once the modem has told who it is.

@@ -17,6 +17,7 @@ impl Core {
         self.move_bridge_events(now);
         self.lwm2m.replace_access(access_table(&self.bridge));
         let gone = self.lwm2m.retain_mapped(|path| self.bridge.has(path), now);
+        self.looking.retain(|path| self.bridge.has(path));
         // A mapping that came back finds what it had.
         self.show(&shown, now);
         let filters = self.bridge.topic_filters();

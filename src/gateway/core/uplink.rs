@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use crate::bridge::{self, Broker};
 use crate::gateway::io::{Event, Input, Output};
+use crate::lwm2m::path::Path;
+use crate::lwm2m::value::{SampleId, Value};
 
 use super::Core;
 
@@ -42,21 +44,14 @@ impl Core {
             moved = true;
             match event {
                 bridge::Event::Value { path, value, sample } => {
-                    match self.lwm2m.set_mapped(path, value, Some(sample), now) {
-                        Ok(()) => {
-                            self.books.receive(sample, path);
-                            self.looking.note_sample(path, now);
-                            self.tell(Event::Sample { path });
-                        }
-                        Err(refusal) => {
-                            self.books.refuse();
-                            if self.refused.len() < MAX_REFUSED_PATHS && self.refused.insert(path) {
-                                tracing::warn!(%path, %refusal, "value is not taken; said once for this path");
-                            }
-                            self.tell_refused(path.to_string(), refusal.to_string(), now);
-                        }
-                    }
+                    self.books.receive(sample, path);
+                    self.set_mapped(path, value, sample, now);
                 }
+                bridge::Event::Held { path, sample } => self.books.receive(sample, path),
+                bridge::Event::Released { path, value, sample } => self.set_mapped(path, value, sample, now),
+                bridge::Event::Superseded { sample } => self.books.supersede(sample),
+                bridge::Event::Withdrawn { sample } => self.books.discard(sample),
+                bridge::Event::Dropped { .. } => self.books.drop_one(),
                 bridge::Event::Refused { topic, why, first, .. } => {
                     self.books.refuse();
                     if first {
@@ -74,6 +69,19 @@ impl Core {
     fn tell_refused(&mut self, topic: String, why: String, now: Instant) {
         self.looking.note_refusal(&topic, &why, now);
         self.tell(Event::Refused { topic, why });
+    }
+
+    /// Passes on a value that is in the books.
+    fn set_mapped(&mut self, path: Path, value: Value, sample: SampleId, now: Instant) {
+        let Err(refusal) = self.lwm2m.set_mapped(path, value, Some(sample), now) else {
+            self.looking.note_sample(path, now);
+            return self.tell(Event::Sample { path });
+        };
+        self.books.reject(sample);
+        if self.refused.len() < MAX_REFUSED_PATHS && self.refused.insert(path) {
+            tracing::warn!(%path, %refusal, "value is not taken; said once for this path");
+        }
+        self.tell_refused(path.to_string(), refusal.to_string(), now);
     }
 
     /// Asks for a notification only when it would leave at once: until then its value can still be renewed.

@@ -59,8 +59,9 @@ impl Heart {
         self.due = Some(now + self.every);
         if self.is_watched && self.is_well(core.stuck(now)) {
             notify::alive();
+            // Without takers of messages its answer would wait behind them.
             // With a full queue the loop itself will wait for the task at its next order.
-            self.waits_for_mqtt = orders.try_send(Order::Beat).is_ok();
+            self.waits_for_mqtt = core.takes_messages() && orders.try_send(Order::Beat).is_ok();
         }
         let line = line(&core.snapshot());
         if line != self.line {
