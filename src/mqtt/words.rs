@@ -13,6 +13,10 @@ pub const CLOSED: &str = "the broker closed it";
 pub const CLOSED_EARLY: &str = "the broker closed it before it let us in; is this its port for mqtt:// or mqtts://, \
                                 as mqtt.url has it?";
 
+/// The same again and again, each time after it was made: so it looks when two clients put each other out.
+pub const CLOSED_AGAIN: &str = "the broker closed it again; does another client have our name (mqtt.client_id), or is \
+                                a second nbgate running?";
+
 /// The reason behind rumqttc's own words, which are for programmers.
 pub fn reason(error: &ConnectionError) -> String {
     match error {

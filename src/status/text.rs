@@ -36,6 +36,7 @@ impl fmt::Display for Page<'_> {
         row(f, "store", &store(report))?;
         for server in &report.servers {
             let mut text = server.state.clone();
+            push(&mut text, "because of", server.trouble.as_deref());
             let at = [("at", &server.location), ("address", &server.address)];
             for (name, value) in at {
                 push(&mut text, name, value.as_deref());

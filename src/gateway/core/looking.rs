@@ -13,6 +13,8 @@ use super::{Core, State};
 const MAX_PATHS: usize = 100_000;
 /// Refusals that are remembered; then the oldest goes.
 const MAX_REFUSALS: usize = 16;
+/// Of a longer topic the beginning is remembered; a topic may have 65,535 octets.
+const MAX_SOURCE_CHARS: usize = 120;
 
 /// The memory for it.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Looking {
     }
 
     pub(super) fn note_refusal(&mut self, source: &str, why: &str, now: Instant) {
+        let source = shortened(source);
         let same = |known: &&mut Refusal| known.source == source && known.why == why;
         if let Some(known) = self.refusals.iter_mut().find(same) {
             known.last = now;
@@ -66,9 +69,13 @@ impl Looking {
         if self.refusals.len() == MAX_REFUSALS {
             self.refusals.pop_front();
         }
-        let (source, why) = (source.to_owned(), why.to_owned());
-        self.refusals.push_back(Refusal { source, why, last: now, times: 1 });
+        self.refusals.push_back(Refusal { source, why: why.to_owned(), last: now, times: 1 });
     }
+}
+
+fn shortened(source: &str) -> String {
+    let cut = source.char_indices().nth(MAX_SOURCE_CHARS);
+    cut.map_or_else(|| source.to_owned(), |(end, _)| format!("{}…", &source[..end]))
 }
 
 impl Core {
@@ -126,6 +133,9 @@ mod tests {
         (0..MAX_REFUSALS).for_each(|n| looking.note_refusal(&n.to_string(), "no number", t0));
         assert_eq!(looking.refusals.len(), MAX_REFUSALS);
         assert!(looking.refusals.iter().all(|refusal| refusal.source != "a"));
+        looking.note_refusal(&"ü".repeat(30_000), "no number", t0);
+        let last = looking.refusals.back().map(|refusal| refusal.source.chars().count());
+        assert_eq!(last, Some(MAX_SOURCE_CHARS + 1), "a page stays readable");
     }
 
     #[test]
