@@ -39,6 +39,15 @@ pub struct Instances {
     today: Option<Day>,
 }
 
+/// What becomes of the instances with other mappings: objects and IDs, in order.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// A mapping feeds them.
+    pub shown: Vec<(u16, u16)>,
+    /// They stand for their captures no more.
+    pub displaced: BTreeSet<(u16, u16)>,
+}
+
 /// How soon a change should be on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
@@ -221,16 +230,19 @@ impl Instances {
         shown
     }
 
-    /// The mappings are others from now on. What an instance stands for stays; those that a mapping feeds are given, as by
-    /// [`Self::restore`].
-    pub fn reload(&mut self, mappings: &[Mapping]) -> Vec<(u16, u16)> {
+    /// The mappings are others from now on. What an instance stands for stays, unless one of them names it outright.
+    pub fn reload(&mut self, mappings: &[Mapping]) -> Reloaded {
         let before = std::mem::replace(self, Self::new(mappings));
         self.today = before.today;
         self.unwritten = before.unwritten;
         let all = before.by_object.iter().flat_map(|(object, of)| {
             of.by_id.iter().map(|(id, entry)| entry.to_persist(*object, *id, &before.sources))
         });
-        self.restore(all.collect())
+        let all: Vec<_> = all.collect();
+        let ids: Vec<_> = all.iter().map(|instance| (instance.object, instance.id)).collect();
+        let shown = self.restore(all);
+        let displaced = ids.into_iter().filter(|(object, id)| self.key(*object, *id).is_none()).collect();
+        Reloaded { shown, displaced }
     }
 
     /// Everything is to be written, as if nothing ever had been.
