@@ -31,6 +31,8 @@ pub const MAX_CAPTURE_OCTETS: usize = 128;
 #[derive(Debug, Default)]
 pub struct Instances {
     sources: Vec<Source>,
+    /// Positions among the sources, by object and name.
+    by_source_name: BTreeMap<u16, BTreeMap<String, usize>>,
     /// The source of each mapping; `None` for one that allocates nothing.
     by_mapping: Vec<Option<usize>>,
     by_object: BTreeMap<u16, Object>,
@@ -130,12 +132,13 @@ impl Instances {
     }
 
     fn add_source(&mut self, new: Source) -> usize {
-        let same = |known: &Source| (known.object, &known.name) == (new.object, &new.name);
-        let Some(index) = self.sources.iter().position(same) else {
+        let next = self.sources.len();
+        let of_object = self.by_source_name.entry(new.object).or_default();
+        let index = *of_object.entry(new.name.clone()).or_insert(next);
+        let Some(known) = self.sources.get_mut(index) else {
             self.sources.push(new);
-            return self.sources.len() - 1;
+            return index;
         };
-        let known = &mut self.sources[index];
         known.max = known.max.min(new.max);
         known.forget_after = known.forget_after.zip(new.forget_after).map(|(a, b)| a.max(b));
         index
@@ -221,7 +224,8 @@ impl Instances {
                 continue;
             }
             of_object.by_name.insert(name, instance.id);
-            let entry = Entry::restored(instance, &mut self.sources);
+            let names = self.by_source_name.get(&instance.object);
+            let entry = Entry::restored(instance, &mut self.sources, |name| names?.get(name).copied());
             if entry.is_shown() {
                 shown.push(at);
             }
