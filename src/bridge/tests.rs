@@ -322,6 +322,60 @@ proptest! {
     }
 
     #[test]
+    fn whatever_mappings_come_every_sample_has_one_end_and_none_overtakes_a_newer_one(
+        steps in prop::collection::vec((0_u8..6, 0_u64..8), 0..60)
+    ) {
+        let room = "topic = \"t/{x}\"\nobject = 3303\nresource = 5700\ninstance = \"{x}\"\n";
+        let sets = [
+            format!("[[mappings]]\n{room}deadband = 0.5\nmin_interval = \"5s\"\nforget_after = \"1day\""),
+            format!("[[mappings]]\n{room}"),
+            "[[mappings]]\ntopic = \"t/a\"\nobject = 3303\nresource = 5700\nmin_interval = \"3s\"".to_owned(),
+            format!("[[mappings]]\n{room}max_instances = 1\n[[mappings]]\ntopic = \"t/+\"\nobject = 3315\nresource = 5700\ninstance = 0\nmin_interval = \"5s\""),
+        ];
+        let sets = sets.map(|toml| compile(&settings(&toml), &Model::builtin()).unwrap());
+        let mut bridge = Bridge::new(sets[0].clone());
+        let mut now = t0();
+        let (mut held, mut samples) = (BTreeSet::new(), 0);
+        let mut last: std::collections::BTreeMap<Path, SampleId> = [].into();
+        for (step, count) in steps {
+            match step {
+                0..=2 => {
+                    let topic = if step == 0 { "t/a" } else { "t/b" };
+                    bridge.handle_message(message(topic, (count * 300).to_string()), now);
+                }
+                3 => bridge.reload(sets[count as usize % sets.len()].clone()).clear(),
+                _ => now += Duration::from_secs(count),
+            }
+            bridge.handle_timeout(now);
+            while let Some(event) = bridge.poll_event() {
+                match event {
+                    Event::Value { path, sample, .. } | Event::Released { path, sample, .. } => {
+                        prop_assert!(last.insert(path, sample).is_none_or(|before| before < sample));
+                        samples += u64::from(!held.remove(&sample));
+                    }
+                    Event::Held { sample, .. } => {
+                        samples += 1;
+                        prop_assert!(held.insert(sample));
+                    }
+                    Event::Superseded { sample } | Event::Withdrawn { sample } => prop_assert!(held.remove(&sample)),
+                    Event::Dropped { .. } | Event::Refused { .. } => samples += 1,
+                    Event::Forgotten { .. } | Event::DownlinkDone { .. } => {}
+                }
+            }
+        }
+        let stats = *bridge.stats();
+        prop_assert_eq!(samples, stats.accepted + stats.dropped + stats.refused);
+        now += Duration::from_secs(10);
+        bridge.handle_timeout(now);
+        while let Some(event) = bridge.poll_event() {
+            if let Event::Released { sample, .. } = event {
+                held.remove(&sample);
+            }
+        }
+        prop_assert_eq!((held.len(), bridge.poll_timeout()), (0, None));
+    }
+
+    #[test]
     fn every_transaction_ends_exactly_once(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_u64..8), 0..60)) {
         let mut bridge = bridge_with_lamps();
         let mut now = t0();
