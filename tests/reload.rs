@@ -223,6 +223,24 @@ fn instances_keep_their_ids_whatever_comes_and_goes() {
 }
 
 #[test]
+fn an_instance_that_a_mapping_names_now_does_not_show_the_value_of_before() {
+    let mut bench = Bench::new(&[&ROOMS.replace("5700", "5700\nmin_interval = \"1h\"")]);
+    bench.hear("sensors/cellar/temperature", "7");
+    bench.hear("sensors/attic/temperature", "8");
+    bench.hear("sensors/cellar/temperature", "9");
+    bench.updated();
+    let yard = "[[mappings]]\ntopic = \"yard\"\nobject = 3303\nresource = 5700\n";
+    bench.reload(&[ROOMS, yard]);
+    bench.updated();
+    assert_eq!(bench.ask("read /3303/0").code, Code::NOT_FOUND);
+    assert_eq!(bench.ask("read /3303/1/5700").code, Code::CONTENT);
+    bench.expect_balanced_books();
+    bench.hear("yard", "-3");
+    let yard = bench.ask("read /3303/0/5700");
+    assert_eq!(format!("{:?}", yard.values[0].value), "Float(-3.0)");
+}
+
+#[test]
 fn one_resource_of_an_instance_may_go_and_the_instance_stay() {
     let mut bench = Bench::new(&[LAMPS]);
     bench.hear("lamps/21/state", "60");

@@ -41,7 +41,7 @@ pub use topic::fault as topic_fault;
 pub use units::of_resource as unit_of;
 
 use downlink::Downlink;
-use instances::Instances;
+use instances::{Instances, Reloaded};
 use scope::Scope;
 use uplink::Uplink;
 
@@ -126,7 +126,7 @@ pub enum Event {
         /// The first on this topic: worth a line in the log.
         first: bool,
     },
-    /// An instance was silent for too long, and is no more.
+    /// An instance stands for its captures no more: it was silent for too long, or a mapping names it outright now.
     Forgotten {
         /// Object ID.
         object: u16,
@@ -197,14 +197,20 @@ impl Bridge {
 
     /// Other mappings from now on: ask for [`Bridge::topic_filters`], [`Bridge::access`] and [`Bridge::has`] anew.
     ///
-    /// Instances keep what they stand for; those that these mappings feed are given, objects and IDs. A transaction that
-    /// waits for a command which is no longer there ends.
+    /// Instances keep what they stand for, but for one that a mapping names outright now: that is forgotten. Those that
+    /// these mappings feed are given, objects and IDs. A transaction that waits for a command which is no longer there ends.
     pub fn reload(&mut self, mappings: Mappings) -> Vec<(u16, u16)> {
-        let shown = self.instances.reload(&mappings.mappings);
+        let Reloaded { shown, displaced } = self.instances.reload(&mappings.mappings);
         self.access = mappings.access().collect();
         self.scope = Scope::of(&mappings);
         self.uplink.reload(mappings.mappings);
-        self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
+        let is_displaced = |path: Path| {
+            path.object().zip(path.instance()).is_some_and(|instance| displaced.contains(&instance))
+        };
+        let stays = |path| self.scope.has(path, &self.instances) && !is_displaced(path);
+        self.uplink.keep(stays, &mut self.events);
+        self.events
+            .extend(displaced.iter().map(|(object, id)| Event::Forgotten { object: *object, id: *id }));
         self.downlink.reload(mappings.commands, &self.instances);
         self.collect_outcomes();
         shown
@@ -297,7 +303,14 @@ impl Bridge {
             if !silent.is_empty() {
                 self.uplink.keep(|path| self.scope.has(path, &self.instances), &mut self.events);
             }
-            self.events.extend(silent.into_iter().map(|(object, id)| Event::Forgotten { object, id }));
+            for (object, id) in silent {
+                tracing::info!(
+                    object,
+                    id,
+                    "no value for longer than forget_after: the instance is forgotten"
+                );
+                self.events.push_back(Event::Forgotten { object, id });
+            }
         }
     }
 
