@@ -311,5 +311,5 @@ fn every_mapping_tells_what_came_last_and_one_that_heard_nothing_is_there_too() 
     assert_eq!(rooms.value, Some(Value::Float(21.5)));
     assert_eq!((yard.mapping.number, yard.mapping.values, yard.mapping.last), (1, 0, None));
     assert_eq!(bench.core.mappings(1, 10), all[1..]);
-    assert_eq!(bench.core.snapshot().mappings, 2);
+    assert_eq!(bench.core.snapshot(bench.now).mappings, 2);
 }
