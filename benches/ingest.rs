@@ -35,7 +35,7 @@ struct Extent {
 impl Extent {
     fn of_this_run() -> Self {
         if std::env::args().any(|argument| argument == "--bench") {
-            Self { topics: [10, 1_000, 10_000], rounds: 3, messages: 30_000, is_measured: true }
+            Self { topics: [10, 1_000, 10_000], rounds: 5, messages: 150_000, is_measured: true }
         } else {
             Self { topics: [1, 10, 50], rounds: 1, messages: 300, is_measured: false }
         }

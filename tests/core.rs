@@ -220,7 +220,9 @@ fn values_are_read_in_pages_with_what_their_instance_stands_for() {
         all.extend(page);
     }
     assert_eq!((all.len(), &all[7].key, &all[7].value), (COUNT, &vec!["7".to_owned()], &Value::Float(20.0)));
-    let snapshot = bench.core.snapshot();
+    let later = bench.now + Duration::from_secs(60);
+    assert_eq!(bench.core.snapshot(later).taken, later, "ages go on where nothing happens");
+    let snapshot = bench.core.snapshot(bench.now);
     assert_eq!(
         (snapshot.values, snapshot.books.received, snapshot.books.refused),
         (COUNT, COUNT as u64 + 1, 1)
@@ -252,14 +254,14 @@ fn values_that_a_mapping_holds_back_end_in_the_books_too() {
         tell(&mut bench, seconds, payload);
     }
     assert_eq!(value(&mut bench), Value::Float(1.0));
-    let books = bench.core.snapshot().books;
+    let books = bench.core.snapshot(bench.now).books;
     // 103 cm is too close, 1.5 m was overtaken, null and NaN are no samples.
     assert_eq!((books.received, books.dropped, books.superseded, books.refused), (4, 1, 1, 0));
     bench.now = bench.now.max(start + Duration::from_secs(10));
     bench.core.handle(Input::Tick, bench.now);
     bench.exchange();
     assert_eq!(value(&mut bench), Value::Float(1.63));
-    let books = bench.core.snapshot().books;
+    let books = bench.core.snapshot(bench.now).books;
     assert_eq!((books.received, books.misfits), (4, 0));
     assert_eq!(books.pending + books.dropped + books.superseded + books.refused + books.reported, 4);
 }
@@ -309,5 +311,5 @@ fn every_mapping_tells_what_came_last_and_one_that_heard_nothing_is_there_too() 
     assert_eq!(rooms.value, Some(Value::Float(21.5)));
     assert_eq!((yard.mapping.number, yard.mapping.values, yard.mapping.last), (1, 0, None));
     assert_eq!(bench.core.mappings(1, 10), all[1..]);
-    assert_eq!(bench.core.snapshot().mappings, 2);
+    assert_eq!(bench.core.snapshot(bench.now).mappings, 2);
 }

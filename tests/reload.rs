@@ -154,7 +154,7 @@ impl Bench {
     }
 
     fn expect_balanced_books(&self) {
-        let books = self.core.snapshot().books;
+        let books = self.core.snapshot(self.now).books;
         let ended = books.reported + books.superseded + books.refused + books.dropped;
         assert_eq!((books.received, books.misfits), (ended + books.pending, 0), "{books:?}");
     }
@@ -204,7 +204,7 @@ fn an_observation_of_what_is_gone_ends_with_one_404_obs_13() {
         _ => None,
     });
     assert!(why.starts_with("/3303/0") && why.contains("4.04"), "{why}");
-    let snapshot = bench.core.snapshot();
+    let snapshot = bench.core.snapshot(bench.now);
     bench.expect_balanced_books();
     assert_eq!((snapshot.books.pending, snapshot.servers[0].observations), (0, 0));
 }
@@ -220,6 +220,24 @@ fn instances_keep_their_ids_whatever_comes_and_goes() {
     bench.hear("house/cellar/temperature", "10");
     let attic = bench.ask("read /3303/1/5700");
     assert_eq!(format!("{:?}", attic.values[0].value), "Float(9.0)");
+}
+
+#[test]
+fn an_instance_that_a_mapping_names_now_does_not_show_the_value_of_before() {
+    let mut bench = Bench::new(&[&ROOMS.replace("5700", "5700\nmin_interval = \"1h\"")]);
+    bench.hear("sensors/cellar/temperature", "7");
+    bench.hear("sensors/attic/temperature", "8");
+    bench.hear("sensors/cellar/temperature", "9");
+    bench.updated();
+    let yard = "[[mappings]]\ntopic = \"yard\"\nobject = 3303\nresource = 5700\n";
+    bench.reload(&[ROOMS, yard]);
+    bench.updated();
+    assert_eq!(bench.ask("read /3303/0").code, Code::NOT_FOUND);
+    assert_eq!(bench.ask("read /3303/1/5700").code, Code::CONTENT);
+    bench.expect_balanced_books();
+    bench.hear("yard", "-3");
+    let yard = bench.ask("read /3303/0/5700");
+    assert_eq!(format!("{:?}", yard.values[0].value), "Float(-3.0)");
 }
 
 #[test]

@@ -78,7 +78,8 @@ fn ready_made_scenarios_give_what_their_samples_show() {
 fn scenarios_fit_together_in_one_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("conf.d")).unwrap();
-    std::fs::write(folder.path().join("nbgate.toml"), "").unwrap();
+    // The configuration that the package installs.
+    std::fs::copy(root().join("config/nbgate.toml"), folder.path().join("nbgate.toml")).unwrap();
     for entry in std::fs::read_dir(root().join("config/scenarios")).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, folder.path().join("conf.d").join(path.file_name().unwrap())).unwrap();

@@ -123,7 +123,7 @@ impl Gateway {
             let next = next.map_or(end, |deadline| deadline.at);
             // Registered, and nothing more to come for a while: all instances are announced.
             if is_registered && next > self.now + Duration::from_secs(60) {
-                let servers = self.core.snapshot().servers;
+                let servers = self.core.snapshot(self.now).servers;
                 assert!(servers.iter().all(|server| server.state == "registered"), "{servers:?}");
                 return;
             }

@@ -176,6 +176,13 @@ pub struct RejectCause {
     pub number: u16,
 }
 
+impl fmt::Display for RejectCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_emm { "EMM" } else { "the maker's" };
+        write!(f, "{kind} {}", self.number)
+    }
+}
+
 /// Reads `+CEREG`, `+CGREG` or `+CREG` in either form (TS 27.007 §10.1.22).
 ///
 /// `expected` decides where the shape of the line does not. `None` also for a line without a state, which is met and

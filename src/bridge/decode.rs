@@ -25,6 +25,8 @@ pub fn readings<'m>(mapping: &'m Mapping, payload: &[u8]) -> Vec<Reading<'m>> {
     let has_pointers = mapping.feeds.iter().any(|feed| feed.value.is_some());
     let mut picked = match if has_pointers { mapping.picker.pick(payload) } else { Ok(vec![]) } {
         Ok(picked) => picked.into_iter(),
+        // Such as the one that takes back a retained message.
+        Err(_) if payload.iter().all(u8::is_ascii_whitespace) => return nothing(mapping),
         // The same for every value of the message, so one refusal.
         Err(fault) => return vec![(first, Err(format!("the payload is not JSON: {fault}")))],
     };
@@ -43,6 +45,12 @@ pub fn readings<'m>(mapping: &'m Mapping, payload: &[u8]) -> Vec<Reading<'m>> {
         readings.push((feed, reading));
     }
     readings
+}
+
+/// A message of nothing: what becomes of it is the mapping's to say.
+fn nothing(mapping: &Mapping) -> Vec<Reading<'_>> {
+    let null = |feed: &'_ Feed| feed.rules.value(&Scalar::Null, feed.resource);
+    mapping.feeds.iter().take(1).map(|feed| (feed, null(feed))).collect()
 }
 
 /// The payload as one plain text; nothing is null.
@@ -114,6 +122,8 @@ mod tests {
         }
         let json = |payload| value(3303, 5700, "value = \"t\"", payload);
         assert_eq!((json(r#"{"t":null}"#), json(r#"{"t":"nan"}"#)), (Ok(None), Ok(None)));
+        assert_eq!((json(""), json(" \r\n")), (Ok(None), Ok(None)), "whoever takes back a retained message");
+        assert!(value(3303, 5700, "value = \"/t\"\nnull = \"refuse\"", "").is_err());
         assert_eq!(json(r#"{"t":[]}"#).unwrap_err(), "t: there is an object or array, not a single value");
         assert!(json(r#"{"t":true}"#).is_err());
         assert_eq!(value(3303, 5701, "value = \"u\"", r#"{"u":""}"#), Ok(Some(Value::String(String::new()))));

@@ -11,7 +11,8 @@
 //!
 //! A message of a transaction that ended otherwise is withdrawn if it has not left yet. One that the broker has may
 //! still be carried out: MQTT cannot call it back. Replies to several messages on one topic are taken in the order of
-//! the messages.
+//! the messages. Nothing in a reply says which message it answers, so one that comes after its time is taken for that of
+//! the next message on its topic, if one waits by then: `within` should be longer than whoever answers ever takes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -31,12 +31,23 @@ pub const MAX_CAPTURE_OCTETS: usize = 128;
 #[derive(Debug, Default)]
 pub struct Instances {
     sources: Vec<Source>,
+    /// Positions among the sources, by object and name.
+    by_source_name: BTreeMap<u16, BTreeMap<String, usize>>,
     /// The source of each mapping; `None` for one that allocates nothing.
     by_mapping: Vec<Option<usize>>,
     by_object: BTreeMap<u16, Object>,
     /// What is to be written.
     unwritten: BTreeMap<(u16, u16), Urgency>,
     today: Option<Day>,
+}
+
+/// What becomes of the instances with other mappings: objects and IDs, in order.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// A mapping feeds them.
+    pub shown: Vec<(u16, u16)>,
+    /// They stand for their captures no more.
+    pub displaced: BTreeSet<(u16, u16)>,
 }
 
 /// How soon a change should be on disk.
@@ -121,12 +132,13 @@ impl Instances {
     }
 
     fn add_source(&mut self, new: Source) -> usize {
-        let same = |known: &Source| (known.object, &known.name) == (new.object, &new.name);
-        let Some(index) = self.sources.iter().position(same) else {
+        let next = self.sources.len();
+        let of_object = self.by_source_name.entry(new.object).or_default();
+        let index = *of_object.entry(new.name.clone()).or_insert(next);
+        let Some(known) = self.sources.get_mut(index) else {
             self.sources.push(new);
-            return self.sources.len() - 1;
+            return index;
         };
-        let known = &mut self.sources[index];
         known.max = known.max.min(new.max);
         known.forget_after = known.forget_after.zip(new.forget_after).map(|(a, b)| a.max(b));
         index
@@ -212,7 +224,8 @@ impl Instances {
                 continue;
             }
             of_object.by_name.insert(name, instance.id);
-            let entry = Entry::restored(instance, &mut self.sources);
+            let names = self.by_source_name.get(&instance.object);
+            let entry = Entry::restored(instance, &mut self.sources, |name| names?.get(name).copied());
             if entry.is_shown() {
                 shown.push(at);
             }
@@ -221,16 +234,19 @@ impl Instances {
         shown
     }
 
-    /// The mappings are others from now on. What an instance stands for stays; those that a mapping feeds are given, as by
-    /// [`Self::restore`].
-    pub fn reload(&mut self, mappings: &[Mapping]) -> Vec<(u16, u16)> {
+    /// The mappings are others from now on. What an instance stands for stays, unless one of them names it outright.
+    pub fn reload(&mut self, mappings: &[Mapping]) -> Reloaded {
         let before = std::mem::replace(self, Self::new(mappings));
         self.today = before.today;
         self.unwritten = before.unwritten;
         let all = before.by_object.iter().flat_map(|(object, of)| {
             of.by_id.iter().map(|(id, entry)| entry.to_persist(*object, *id, &before.sources))
         });
-        self.restore(all.collect())
+        let all: Vec<_> = all.collect();
+        let ids: Vec<_> = all.iter().map(|instance| (instance.object, instance.id)).collect();
+        let shown = self.restore(all);
+        let displaced = ids.into_iter().filter(|(object, id)| self.key(*object, *id).is_none()).collect();
+        Reloaded { shown, displaced }
     }
 
     /// Everything is to be written, as if nothing ever had been.

@@ -389,6 +389,7 @@ mod tests {
         assert_eq!(bridge.poll_timeout(), None);
         assert_eq!(tell(&mut bridge, "99000", start), ["3 /3315/0/5700 Float(99000.0)"]);
         bridge.reload(mappings("topic = \"u\"\nobject = 3315\nresource = 5700"));
+        assert_eq!(told(&mut bridge), ["Forgotten { object: 3315, id: 0 }"]);
         assert!(tell(&mut bridge, "99000", start).is_empty());
     }
 }

@@ -65,7 +65,7 @@ impl Folders {
             if mode & OTHERS != 0 {
                 let problem =
                     format!("{shown} can be read by others than its owner (mode {:o})", mode & 0o7777);
-                fault(faults, key, problem, &format!("chmod 600 {shown}"));
+                fault(faults, key, problem, &format!("let the service's user own it, and chmod 600 {shown}"));
             }
         }
         match read(&path) {

@@ -158,7 +158,7 @@ async fn next<T>(wanted: &mut Option<mpsc::Receiver<T>>) -> T {
 fn answer(core: &Core, question: Question) {
     // Who asked may have lost patience.
     match question {
-        Question::Snapshot(answer) => drop(answer.send(core.snapshot())),
+        Question::Snapshot(answer) => drop(answer.send(core.snapshot(clock::now()))),
         Question::Mappings { from, most, answer } => drop(answer.send(core.mappings(from, most))),
         Question::Values { after, most, answer } => drop(answer.send(core.values(after, most))),
     }

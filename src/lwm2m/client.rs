@@ -332,6 +332,7 @@ impl Client {
             short_server_id: account.short_server_id,
             peer: account.peer(),
             state: account.state(),
+            trouble: account.trouble.clone(),
             location: account.location(),
             updated: account.updated(),
             expires: account.expires(),

@@ -57,6 +57,8 @@ pub struct Account {
     state: State,
     /// Attempts that failed in a row.
     failures: u32,
+    /// Why the last attempt failed, until one succeeds.
+    pub trouble: Option<String>,
     /// The server itself refused the last attempt; a better link changes nothing about that.
     refused: bool,
     /// Why an Update is wanted beyond what changed.
@@ -93,6 +95,7 @@ impl Account {
             retry,
             state,
             failures: 0,
+            trouble: None,
             refused: false,
             wanted: None,
             disable_until: None,

@@ -301,7 +301,7 @@ impl BringUp {
     pub(super) fn handle_registration(&mut self, common: &mut Common) {
         // Also while it pauses after a wait that was too short.
         if self.step == Step::Attach && common.facts.as_ref().registration.is_registered() {
-            info!(registration = ?common.facts.as_ref().registration, "registered in the network");
+            info!("registered in the network");
             self.advance(common);
         }
     }

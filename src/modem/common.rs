@@ -28,7 +28,7 @@ impl Common {
         let Some(read) = responses::registration(line, form) else { return false };
         let registration = network_registration(&read);
         if registration != self.facts.now.registration {
-            info!(status = %read.stat, cause = ?read.cause, "network registration");
+            info!(status = %read.stat, cause = read.cause.map(tracing::field::display), "network registration");
         }
         self.facts.change(|facts| {
             facts.registration = registration;

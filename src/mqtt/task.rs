@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::backoff::Backoff;
 use super::connection::{Connection, Loss, Notice};
 use super::subscriptions::{Blame, Subscriptions};
-use super::{Event, MAX_PACKET_OCTETS, Order, Settings, status};
+use super::{Event, MAX_PACKET_OCTETS, Order, Settings, status, words};
 use crate::bridge::message::Message;
 use crate::seed::Seed;
 
@@ -260,7 +260,11 @@ impl Task {
         let reason = match loss {
             Loss::Other(reason) => {
                 self.subscriptions.forgive();
-                reason.clone()
+                match (was_connected, self.backoff.failures()) {
+                    (false, _) if reason == words::CLOSED => words::CLOSED_EARLY.to_owned(),
+                    (true, 1..) if reason == words::CLOSED => words::CLOSED_AGAIN.to_owned(),
+                    _ => reason.clone(),
+                }
             }
             Loss::TooLarge { octets } => {
                 self.learn_from_large_message(*octets);
@@ -291,7 +295,8 @@ impl Task {
             warn!(
                 topic = self.settings.status_topic(),
                 "the broker closes the connection whenever our status is published, which it is no longer until restart; \
-                 allow the topic (nbgate check prints the access list), or set mqtt.status_topic to \"\""
+                 allow the topic (nbgate check prints the access list), or set mqtt.status_topic to \"\"; \
+                 or does another client have our name (mqtt.client_id)?"
             );
         }
     }

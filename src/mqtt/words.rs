@@ -7,10 +7,20 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::connection::CONNECT_WITHIN_SECS;
 
+/// Of a connection that ended without a word.
+pub const CLOSED: &str = "the broker closed it";
+/// The same before it was made: so ends what speaks TLS to a port without it, or the other way round.
+pub const CLOSED_EARLY: &str = "the broker closed it before it let us in; is this its port for mqtt:// or mqtts://, \
+                                as mqtt.url has it?";
+
+/// The same again and again, each time after it was made: so it looks when two clients put each other out.
+pub const CLOSED_AGAIN: &str = "the broker closed it again; does another client have our name (mqtt.client_id), or is \
+                                a second nbgate running?";
+
 /// The reason behind rumqttc's own words, which are for programmers.
 pub fn reason(error: &ConnectionError) -> String {
     match error {
-        ConnectionError::MqttState(StateError::ConnectionAborted) => "the broker closed it".to_owned(),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::MqttState(StateError::AwaitPingResp) => {
             "the broker did not answer a ping".to_owned()
         }
@@ -60,7 +70,7 @@ fn socket(error: &io::Error) -> String {
         (None, io::ErrorKind::ConnectionRefused) => {
             "nobody listens there: the broker does not run, or on another port".to_owned()
         }
-        (None, _) if is_closed(error) => "the broker closed it".to_owned(),
+        (None, _) if is_closed(error) => CLOSED.to_owned(),
         _ => error.to_string(),
     }
 }
@@ -94,7 +104,9 @@ fn certificate(why: &CertificateError) -> String {
             "the broker's certificate is not valid yet: this machine's clock is probably wrong"
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = presented.join(", ");
+            // rustls writes them as `DnsName("host")`.
+            let bare = |name: &String| name.split('"').nth(1).unwrap_or(name).to_owned();
+            let names = presented.iter().map(bare).collect::<Vec<_>>().join(", ");
             return format!(
                 "TLS: the broker's certificate is not for {:?}, the host in mqtt.url, but for: {names}",
                 expected.to_str()
@@ -136,6 +148,16 @@ fn told(alert: AlertDescription) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_a_foreign_certificate_are_shown_as_one_would_write_them() {
+        let error = rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            expected: rustls::pki_types::ServerName::try_from("localhost").unwrap(),
+            presented: vec!["DnsName(\"a.example\")".to_owned(), "IpAddress(10.0.0.1)".to_owned()],
+        });
+        let words = tls(&error);
+        assert!(words.ends_with("but for: a.example, IpAddress(10.0.0.1)"), "{words}");
+    }
 
     #[test]
     fn errors_of_tls_are_found_inside_those_of_the_socket() {

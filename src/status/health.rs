@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::snapshot::Snapshot;
+use crate::lwm2m::client::ServerStatus;
 
 /// A modem may take so long to find its network, so nothing is called down before.
 const STARTING: Duration = Duration::from_secs(120);
@@ -36,9 +37,7 @@ pub fn judge(snapshot: &Snapshot) -> (Health, Vec<String>) {
     }
     let servers = &snapshot.servers;
     let away = servers.iter().filter(|server| server.location.is_none());
-    let away: Vec<_> = away
-        .map(|server| format!("not registered at server {} ({})", server.short_server_id, server.state))
-        .collect();
+    let away: Vec<_> = away.map(away_from).collect();
     is_down |= away.len() == servers.len();
     reasons.extend(away);
     if !snapshot.broker.connected {
@@ -61,6 +60,14 @@ pub fn judge(snapshot: &Snapshot) -> (Health, Vec<String>) {
     (health, reasons)
 }
 
+/// The reason, where there is one; else what goes on, where that says more.
+fn away_from(server: &ServerStatus) -> String {
+    let state = Some(server.state).filter(|state| *state != "not registered");
+    let why = server.trouble.as_deref().or(state);
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("not registered at server {}{why}", server.short_server_id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{registered, snapshot};
@@ -76,7 +83,7 @@ mod tests {
         let mut snapshot = snapshot();
         snapshot.broker.connected = false;
         snapshot.broker.reason = "connection refused".to_owned();
-        snapshot.servers.push(crate::lwm2m::client::ServerStatus {
+        snapshot.servers.push(ServerStatus {
             short_server_id: 7,
             location: None,
             state: "waiting",
@@ -88,6 +95,16 @@ mod tests {
             reasons,
             ["not registered at server 7 (waiting)", "no connection to the broker: connection refused"]
         );
+    }
+
+    #[test]
+    fn why_a_server_does_not_register_us_is_said() {
+        let mut snapshot = snapshot();
+        let state = "not registered";
+        snapshot.servers = vec![ServerStatus { location: None, state, ..registered(snapshot.taken) }];
+        assert_eq!(judge(&snapshot).1, ["not registered at server 1"]);
+        snapshot.servers[0].trouble = Some("Register was answered 4.03".to_owned());
+        assert_eq!(judge(&snapshot).1, ["not registered at server 1 (Register was answered 4.03)"]);
     }
 
     #[test]

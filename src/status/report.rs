@@ -126,6 +126,8 @@ pub struct Server {
     pub registered: bool,
     /// In words.
     pub state: String,
+    /// Why the last Register or Update failed, until one succeeds.
+    pub trouble: Option<String>,
     /// The registration's location.
     pub location: Option<String>,
     /// The age of the last successful Register or Update.
@@ -303,6 +305,7 @@ impl Server {
             address: server.peer.map(|peer| peer.to_string()),
             registered: server.location.is_some(),
             state: server.state.to_owned(),
+            trouble: server.trouble.clone(),
             location: server.location.clone(),
             updated_s_ago: server.updated.map(|updated| age(updated, now)),
             expires_in_s: server.expires.map(|expires| age(now, expires)),

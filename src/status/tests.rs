@@ -80,6 +80,7 @@ pub(super) fn registered(taken: Instant) -> ServerStatus {
         short_server_id: 1,
         peer: Some(Peer("192.0.2.1:5683".parse().unwrap())),
         state: "registered",
+        trouble: None,
         location: Some("/rd/5a3f".to_owned()),
         updated: Some(taken - Duration::from_secs(300)),
         expires: Some(taken + Duration::from_secs(86_100)),

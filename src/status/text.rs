@@ -36,6 +36,7 @@ impl fmt::Display for Page<'_> {
         row(f, "store", &store(report))?;
         for server in &report.servers {
             let mut text = server.state.clone();
+            push(&mut text, "because of", server.trouble.as_deref());
             let at = [("at", &server.location), ("address", &server.address)];
             for (name, value) in at {
                 push(&mut text, name, value.as_deref());
@@ -193,7 +194,7 @@ fn broker(report: &Report) -> String {
     push(&mut text, "for", broker.for_s.map(duration).as_deref());
     push(&mut text, "because of", Some(broker.reason.as_str()).filter(|reason| !reason.is_empty()));
     // Writing to a text cannot fail.
-    let _ = write!(text, ", {} connections since start", broker.connections);
+    let _ = write!(text, ", connections since start: {}", broker.connections);
     text
 }
 
@@ -205,7 +206,7 @@ fn store(report: &Report) -> String {
     let mut text = if store.trouble.is_some() { "keeps nothing" } else { "works" }.to_owned();
     push(&mut text, "because of", store.trouble.as_deref());
     // Writing to a text cannot fail.
-    let _ = write!(text, ", {} instances remembered, {} changes to write", store.restored, store.waiting);
+    let _ = write!(text, ", back from earlier runs: {}, changes to write: {}", store.restored, store.waiting);
     text
 }
 

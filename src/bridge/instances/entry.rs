@@ -53,15 +53,17 @@ impl Entry {
         Self { key, sources: vec![], gone: vec![], first_seen: today, last_seen: today }
     }
 
-    /// What was remembered, counted with the sources that still have room for it.
-    pub(super) fn restored(instance: persist::Instance, sources: &mut [Source]) -> Self {
-        let persist::Instance { object, key, first_seen, last_seen, .. } = instance;
+    /// What was remembered, counted with the sources that still have room for it; `find` gives the position of one.
+    pub(super) fn restored(
+        instance: persist::Instance,
+        sources: &mut [Source],
+        find: impl Fn(&str) -> Option<usize>,
+    ) -> Self {
+        let persist::Instance { key, first_seen, last_seen, .. } = instance;
         let mut entry = Self { key, sources: vec![], gone: vec![], first_seen, last_seen };
         for name in instance.sources {
-            let found = sources.iter_mut().enumerate().find(|(_, source)| {
-                (source.object, &source.name) == (object, &name) && source.count < source.max
-            });
-            match found {
+            let found = find(&name).and_then(|index| Some((index, sources.get_mut(index)?)));
+            match found.filter(|(_, source)| source.count < source.max) {
                 Some((index, _)) if entry.has(index) => {}
                 Some((index, source)) => {
                     source.count += 1;

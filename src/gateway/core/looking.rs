@@ -14,6 +14,8 @@ use super::{Core, State};
 const MAX_PATHS: usize = 100_000;
 /// Refusals that are remembered; then the oldest goes.
 const MAX_REFUSALS: usize = 16;
+/// Of a longer topic the beginning is remembered; a topic may have 65,535 octets.
+const MAX_SOURCE_CHARS: usize = 120;
 
 /// The memory for it.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Looking {
     }
 
     pub(super) fn note_refusal(&mut self, source: &str, why: &str, now: Instant) {
+        let source = shortened(source);
         let same = |known: &&mut Refusal| known.source == source && known.why == why;
         if let Some(known) = self.refusals.iter_mut().find(same) {
             known.last = now;
@@ -67,18 +70,22 @@ impl Looking {
         if self.refusals.len() == MAX_REFUSALS {
             self.refusals.pop_front();
         }
-        let (source, why) = (source.to_owned(), why.to_owned());
-        self.refusals.push_back(Refusal { source, why, last: now, times: 1 });
+        self.refusals.push_back(Refusal { source, why: why.to_owned(), last: now, times: 1 });
     }
 }
 
+fn shortened(source: &str) -> String {
+    let cut = source.char_indices().nth(MAX_SOURCE_CHARS);
+    cut.map_or_else(|| source.to_owned(), |(end, _)| format!("{}…", &source[..end]))
+}
+
 impl Core {
-    /// The state of everything, as of the last call.
-    pub fn snapshot(&self) -> Snapshot {
+    /// The state of everything. Ages count up to `now`, which is later than the last turn where nothing happens.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
         let mut refusals: Vec<_> = self.looking.refusals.iter().cloned().collect();
         refusals.sort_by_key(|refusal| refusal.last);
         Snapshot {
-            taken: self.now,
+            taken: now,
             started: self.looking.started,
             stopping: self.state != State::Running,
             endpoint: Some(self.lwm2m.endpoint()).filter(|name| !name.is_empty()).map(str::to_owned),
@@ -137,6 +144,9 @@ mod tests {
         (0..MAX_REFUSALS).for_each(|n| looking.note_refusal(&n.to_string(), "no number", t0));
         assert_eq!(looking.refusals.len(), MAX_REFUSALS);
         assert!(looking.refusals.iter().all(|refusal| refusal.source != "a"));
+        looking.note_refusal(&"ü".repeat(30_000), "no number", t0);
+        let last = looking.refusals.back().map(|refusal| refusal.source.chars().count());
+        assert_eq!(last, Some(MAX_SOURCE_CHARS + 1), "a page stays readable");
     }
 
     #[test]

@@ -57,9 +57,8 @@ impl Core {
         moved
     }
 
-    /// An instance was silent for too long.
+    /// An instance is no more.
     pub(super) fn forget_instance(&mut self, object: u16, id: u16, now: Instant) {
-        tracing::info!(object, id, "no value for longer than forget_after: the instance is forgotten");
         self.lwm2m.remove_instance(object, id, now);
         let gone = Path::instance_of(object, id);
         self.looking.retain(|path| !gone.covers(path));

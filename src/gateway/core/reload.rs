@@ -13,6 +13,8 @@ impl Core {
     /// Takes these mappings in place of those before.
     pub(super) fn reload(&mut self, mappings: Mappings, now: Instant) {
         let shown = self.bridge.reload(mappings);
+        // What these refuse is worth a word again.
+        self.refused.clear();
         // First what waited for a command that is gone: its request is answered by the tree of before.
         self.move_bridge_events(now);
         self.lwm2m.replace_access(access_table(&self.bridge));

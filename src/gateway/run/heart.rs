@@ -63,7 +63,7 @@ impl Heart {
             // With a full queue the loop itself will wait for the task at its next order.
             self.waits_for_mqtt = core.takes_messages() && orders.try_send(Order::Beat).is_ok();
         }
-        let line = line(&core.snapshot());
+        let line = line(&core.snapshot(now));
         if line != self.line {
             notify::status(&line);
             self.line = line;

@@ -148,7 +148,7 @@ impl World {
 
     /// Something is still to reach the server, or the registration does not stand.
     fn is_unsettled(&self) -> bool {
-        let snapshot = self.core.snapshot();
+        let snapshot = self.core.snapshot(self.now);
         // Nobody can register at a server that is not there.
         let is_there = |peer: Peer| self.around.sites().has(peer.0);
         let mut there = snapshot.servers.iter().filter(|server| server.peer.is_some_and(is_there));
@@ -240,7 +240,7 @@ impl World {
     /// The gateway's counters against the air.
     fn compare_octets(&mut self) {
         let air = self.around.traffic();
-        let counted = self.core.snapshot().link.traffic;
+        let counted = self.core.snapshot(self.now).link.traffic;
         // Without coverage a modem takes datagrams that never go on the air.
         let taken = air.up.payload_octets + air.up.undeliverable_octets;
         if counted.octets_up != taken {
@@ -256,7 +256,7 @@ impl World {
     }
 
     fn sum_up(&mut self) {
-        let snapshot = self.core.snapshot();
+        let snapshot = self.core.snapshot(self.now);
         let air = self.around.traffic();
         let report = &mut self.report;
         report.simulated = self.now - self.start;

@@ -140,6 +140,10 @@ impl Client {
         let account = &mut self.accounts[index];
         let (server, peer) = (account.short_server_id, account.peer());
         let Some(outcome) = handle(account) else { return };
+        account.trouble = match &outcome {
+            Outcome::Failed { why, .. } => Some(why.clone()),
+            _ => None,
+        };
         let location = account.location().unwrap_or_default();
         if let (Outcome::Updated, Some(peer)) = (&outcome, peer) {
             self.tell_doubted_again(peer);

@@ -191,6 +191,8 @@ pub struct ServerStatus {
     pub peer: Option<Peer>,
     /// In words.
     pub state: &'static str,
+    /// Why the last Register or Update failed, until one succeeds.
+    pub trouble: Option<String>,
     /// Where we are registered.
     pub location: Option<String>,
     /// When the last successful Register or Update was made.

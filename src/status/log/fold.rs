@@ -1,12 +1,19 @@
-//! Repeats of an event are counted instead of said again; the count is told each minute while it goes on.
+//! Repeats that follow closely are counted instead of said again; the count is told each minute while it goes on.
+//!
+//! What comes back after a while, such as a connection, is said again a few times: a log whose last line is that
+//! something was lost must not keep to itself that it is there again.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::line::Record;
 
-/// For so long an event that was said is not said again.
+/// For so long repeats of an event that was said are counted.
 const WINDOW: Duration = Duration::from_secs(60);
+/// After so long a rest an event is news again …
+const REST: Duration = Duration::from_secs(3);
+/// … but within the window it is said at most so often.
+const MAX_SAID: u8 = 3;
 /// Events that are remembered; then the oldest goes, and its repeats are told.
 const MAX_EVENTS: usize = 64;
 
@@ -20,6 +27,8 @@ pub(super) struct Fold {
 struct Said {
     record: Record,
     since: Instant,
+    last: Instant,
+    said: u8,
     repeats: u64,
 }
 
@@ -36,13 +45,19 @@ impl Fold {
     pub(super) fn take(&mut self, record: Record, now: Instant) -> (Option<Record>, Vec<Folded>) {
         let mut told = self.due(now);
         if let Some(known) = self.said.iter_mut().find(|said| said.record == record) {
+            let rest = now.saturating_duration_since(known.last);
+            known.last = now;
+            if rest >= REST && known.said < MAX_SAID {
+                known.said += 1;
+                return (Some(record), told);
+            }
             known.repeats += 1;
             return (None, told);
         }
         if self.said.len() == MAX_EVENTS {
             told.extend(self.said.pop_front().and_then(|oldest| oldest.folded(now)));
         }
-        self.said.push_back(Said { record: record.clone(), since: now, repeats: 0 });
+        self.said.push_back(Said { record: record.clone(), since: now, last: now, said: 1, repeats: 0 });
         (Some(record), told)
     }
 
@@ -52,10 +67,10 @@ impl Fold {
         // All have the same window, so the oldest stand first.
         while self.said.front().is_some_and(|oldest| now.saturating_duration_since(oldest.since) >= WINDOW) {
             let Some(oldest) = self.said.pop_front() else { break };
-            let record = oldest.record.clone();
+            let (record, last) = (oldest.record.clone(), oldest.last);
             if let Some(folded) = oldest.folded(now) {
                 told.push(folded);
-                self.said.push_back(Said { record, since: now, repeats: 0 });
+                self.said.push_back(Said { record, since: now, last, said: MAX_SAID, repeats: 0 });
             }
         }
         told
@@ -96,13 +111,21 @@ mod tests {
         assert_eq!(fold.take(record("a"), at(0)), (Some(record("a")), vec![]));
         assert_eq!(fold.take(record("a"), at(1)), (None, vec![]));
         assert_eq!(fold.take(record("b"), at(2)), (Some(record("b")), vec![]), "another text is said");
-        assert_eq!(fold.take(record("a"), at(59)), (None, vec![]));
+        assert_eq!(fold.take(record("a"), at(3)), (None, vec![]));
         let folded = Folded { record: record("a"), repeats: 2, within: Duration::from_secs(61) };
         assert_eq!(fold.due(at(61)), [folded]);
         assert_eq!(fold.take(record("a"), at(62)).0, None, "it goes on");
         assert_eq!(fold.due(at(121)).len(), 1);
         assert_eq!(fold.due(at(181)), [], "it has ended");
         assert_eq!(fold.take(record("a"), at(182)), (Some(record("a")), vec![]));
+    }
+
+    #[test]
+    fn what_comes_back_after_a_rest_is_said_again_a_few_times() {
+        let (t0, mut fold) = (t0(), Fold::default());
+        let mut said =
+            |seconds| fold.take(record("connected"), t0 + Duration::from_secs(seconds)).0.is_some();
+        assert_eq!([0, 5, 7, 10, 15, 20, 59].map(&mut said), [true, true, false, true, false, false, false]);
     }
 
     #[test]

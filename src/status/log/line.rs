@@ -144,7 +144,8 @@ impl Style {
             }
         }
         if let Some((repeats, within)) = repeats {
-            line.push_str(&format!(" (repeated {repeats} times in {} s)", within.as_secs()));
+            let times = if repeats == 1 { "once".to_owned() } else { format!("{repeats} times") };
+            line.push_str(&format!(" (repeated {times} in {} s)", within.as_secs()));
         }
     }
 }
