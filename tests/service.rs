@@ -210,6 +210,21 @@ fn status_shows_the_running_service_as_a_page_and_as_json() {
 }
 
 #[test]
+fn the_service_is_found_by_its_configuration() {
+    let service = Service::start("", &[]);
+    service.wait_for_log("no connection to the broker");
+    let config = service.path("nbgate.toml");
+    let output = nbgate(&["status", "--config"]).arg(&config).output().unwrap();
+    assert!(
+        String::from_utf8(output.stdout).unwrap().contains("broker     not connected"),
+        "{:?}",
+        output.stderr
+    );
+    let output = nbgate(&["health", "--config"]).arg(&config).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn health_has_an_exit_code_for_degraded_and_for_not_running() {
     let mut service = Service::start("", &[]);
     service.wait_for_log("no connection to the broker");

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::say;
+use crate::config;
 use crate::status::health::Health;
+use crate::status::log;
 use crate::status::socket::{AskError, MAX_VALUES, ask};
 use crate::status::text::Page;
 
@@ -47,9 +49,18 @@ pub struct HealthArgs {
 /// Where the service is found.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The service's `runtime_dir`
-    #[arg(long, value_name = "DIR", default_value = "/run/nbgate")]
-    runtime_dir: PathBuf,
+    /// Configuration file of the service, which says where its `runtime_dir` is
+    #[arg(long, default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    /// The service's `runtime_dir`; then no configuration is read
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    runtime_dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn runtime_dir(&self) -> PathBuf {
+        self.runtime_dir.clone().unwrap_or_else(|| config::read(&self.config).runtime_dir())
+    }
 }
 
 /// Shows the state.
@@ -58,12 +69,12 @@ struct Place {
 /// There is no answer: [`AskError`].
 pub async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let wanted = if args.all { MAX_VALUES } else { SHOWN };
-    let report = match ask(&args.place.runtime_dir, wanted).await {
+    let report = match ask(&args.place.runtime_dir(), wanted).await {
         Ok(report) => report,
         Err(error) => return unanswered(error),
     };
     if args.json {
-        say(serde_json::to_string_pretty(&report)?);
+        say(log::escaped_json(&serde_json::to_string_pretty(&report)?));
     } else {
         say(Page(&report).to_string().trim_end());
     }
@@ -75,7 +86,7 @@ pub async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// The service may not be asked.
 pub async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
-    let report = match ask(&args.place.runtime_dir, 0).await {
+    let report = match ask(&args.place.runtime_dir(), 0).await {
         Ok(report) => report,
         Err(error) => return unanswered(error),
     };
@@ -86,7 +97,7 @@ pub async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
     };
     let why = report.reasons.join("; ");
     let colon = if why.is_empty() { "" } else { ": " };
-    say(crate::status::log::escaped(&format!("{word}{colon}{why}")));
+    say(log::escaped(&format!("{word}{colon}{why}")));
     Ok(code.into())
 }
 

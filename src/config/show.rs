@@ -9,6 +9,9 @@ use super::table::ROOT;
 use super::tree::{Data, Node, Origin, joined};
 use super::{Fault, text};
 
+/// Where systemd makes it; the default of `runtime_dir`.
+const RUNTIME_DIR: &str = "/run/nbgate";
+
 /// One key with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -32,6 +35,12 @@ pub fn read(path: &Path) -> Written {
 }
 
 impl Written {
+    /// `runtime_dir`, as far as it is written well, for those who only look for the service.
+    pub fn runtime_dir(&self) -> PathBuf {
+        let written = self.layers.tree.get("runtime_dir").and_then(Node::text);
+        PathBuf::from(written.unwrap_or(RUNTIME_DIR))
+    }
+
     /// What was read, in the order of reading.
     pub fn files(&self) -> &[PathBuf] {
         &self.layers.files
@@ -142,4 +151,21 @@ fn masked(url: &str) -> String {
         url.replace_range(password, "***");
     }
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_found_by_a_file_with_faults_and_by_none_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("nbgate.toml");
+        let entries = read(&file).entries(true);
+        let default = entries.iter().find(|entry| entry.key == "runtime_dir").unwrap();
+        assert_eq!(default.value, Some(format!("{RUNTIME_DIR:?}")));
+        assert_eq!(read(&file).runtime_dir(), PathBuf::from(RUNTIME_DIR));
+        std::fs::write(&file, "runtime_dir = \"/run/mine\"\nuplnk = 3\n").unwrap();
+        assert_eq!(read(&file).runtime_dir(), PathBuf::from("/run/mine"));
+    }
 }

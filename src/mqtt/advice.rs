@@ -66,6 +66,15 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_the_package_says_the_same() {
+        let file = include_str!("../../systemd/mosquitto.conf");
+        let advice = queue_settings(&settings());
+        for line in advice.lines().filter(|line| !line.starts_with('#')) {
+            assert!(file.lines().any(|there| there == line), "{line}");
+        }
+    }
+
+    #[test]
     fn without_a_name_the_list_says_whose_rights_these_are() {
         assert!(access_list(&settings(), [], []).starts_with("# Without mqtt.user"));
         assert!(queue_settings(&settings().without_session()).starts_with('#'));

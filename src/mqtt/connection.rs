@@ -1,6 +1,6 @@
 //! One connection, from TCP to its loss: rumqttc polled in a task of its own, and what is under way on it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rumqttc::{
@@ -146,6 +146,12 @@ impl Connection {
     /// Unsubscribes from all of these, one after the other.
     pub fn unsubscribe(&mut self, filters: impl IntoIterator<Item = String>) {
         self.leaving.extend(filters);
+    }
+
+    /// These are wanted, again perhaps: an UNSUBSCRIBE that has not left yet must not follow their SUBSCRIBE.
+    pub fn stay(&mut self, filters: &[String]) {
+        let staying: BTreeSet<&String> = filters.iter().collect();
+        self.leaving.retain(|filter| !staying.contains(filter));
     }
 
     /// Publishes when there is room.
@@ -373,5 +379,19 @@ fn loss(error: &ConnectionError) -> Loss {
             mqttbytes::Error::PayloadSizeLimitExceeded(octets),
         )) => Loss::TooLarge { octets: *octets },
         other => Loss::Other(words::reason(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_filter_that_is_wanted_again_is_not_unsubscribed_from_afterwards() {
+        let settings = Settings::new("mqtt://127.0.0.1:9", "c", None).unwrap();
+        let mut connection = Connection::open(&settings, 1, false);
+        connection.unsubscribe(["a", "b"].map(str::to_owned));
+        connection.stay(&["a".to_owned()]);
+        assert_eq!(connection.leaving, ["b"]);
     }
 }

@@ -199,6 +199,7 @@ impl Task {
             Order::Subscribe(filters) if filters == self.subscriptions.wanted() => {}
             Order::Subscribe(filters) => {
                 let obsolete = self.replace_filters(filters);
+                connection.stay(self.subscriptions.wanted());
                 connection.unsubscribe(obsolete);
                 self.subscriptions.begin();
             }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::log::escaped;
+
 /// Somebody listens.
 pub fn is_wanted() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
@@ -37,9 +39,9 @@ pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// How things stand, in a line for `systemctl status`.
+/// How things stand, in a line for `systemctl status`. What a modem or a network put into it stays in that line.
 pub fn status(line: &str) {
-    tell(&[NotifyState::Status(line)]);
+    tell(&[NotifyState::Status(&escaped(line))]);
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -221,17 +221,21 @@ fn json_object(record: &Record, repeats: Option<(u64, Duration)>, time: Option<U
         object["repeated"] = repeats.into();
         object["within_s"] = within.as_secs().into();
     }
-    // JSON itself escapes only what lies below U+0020.
-    let mut line = String::new();
-    for c in object.to_string().chars() {
-        if is_steering(c) {
+    escape_json(&object.to_string())
+}
+
+/// A JSON document that steers no terminal: JSON itself escapes only what lies below U+0020.
+pub(super) fn escape_json(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for c in document.chars() {
+        if is_steering(c) && c != '\n' {
             // Writing to a text cannot fail, and all of these have four digits.
-            let _ = write!(line, "\\u{:04x}", u32::from(c));
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
         } else {
-            line.push(c);
+            shown.push(c);
         }
     }
-    line
+    shown
 }
 
 #[cfg(test)]
@@ -286,6 +290,14 @@ mod tests {
         assert_eq!(JOURNAL.line(&record, None, TIME), "<6>x\\u{9b}y\\u{202e}z topic=\"a\\u{1b}[2Jb\\nc\"\n");
         let line = JSON.line(&record, None, TIME);
         assert!(line.contains("x\\u009by\\u202ez") && line.contains("a\\u001b[2Jb\\nc"), "{line}");
+    }
+
+    #[test]
+    fn a_json_document_steers_no_terminal_and_stays_one() {
+        let value = json!({ "key": "a\u{9b}2J\u{7f}\u{202e}" });
+        let shown = escape_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(shown, "{\n  \"key\": \"a\\u009b2J\\u007f\\u202e\"\n}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
     }
 
     #[test]

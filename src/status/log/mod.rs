@@ -83,6 +83,11 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
+/// The same for a JSON document, which stays one; line ends between its parts stay, too.
+pub fn escaped_json(document: &str) -> String {
+    line::escape_json(document)
+}
+
 /// Tells folded repeats when their time has come, even if nothing else happens; never ends.
 pub async fn tell_repeats() {
     let mut look = interval(LOOK_EVERY);
