@@ -15,8 +15,8 @@ use nbgate::gateway::settings::Host;
 use nbgate::gateway::snapshot::ValueStatus;
 use nbgate::lab::server::{Answer, Event, Order, Server, Settings};
 use nbgate::link::clock;
-use nbgate::lwm2m::Value;
 use nbgate::lwm2m::client::HostFacts;
+use nbgate::lwm2m::{Path, Value};
 use nbgate::net::{Datagram, Peer};
 use nbgate::persist;
 use nbgate::seed::Seed;
@@ -289,4 +289,27 @@ fn the_status_follows_the_registration_and_is_said_only_when_it_changes() {
     bench.core.handle(Input::Tick, bench.now);
     bench.exchange();
     assert_eq!(bench.statuses.len(), 2);
+}
+
+#[test]
+fn every_mapping_tells_what_came_last_and_one_that_heard_nothing_is_there_too() {
+    const TWO: &str = "[[mappings]]\ntopic = \"room/{room}\"\nobject = 3303\nresource = 5700\ninstance = \"{room}\"\n\
+                       [[mappings]]\ntopic = \"yard\"\nobject = 3304\nresource = 5700\n";
+    let mut bench = Bench::with_mappings(Host::default(), TWO);
+    bench.core.handle(Input::BrokerConnected, bench.now);
+    for (payload, topic) in [("20", "room/a"), ("21.5", "room/b"), ("warm", "room/b")] {
+        let message = Message { topic: topic.to_owned(), payload: payload.into(), retain: false };
+        let acknowledgement = AckHandle { session: 1, packet_id: 1 };
+        bench.core.handle(Input::Message { message, acknowledgement }, bench.now);
+        bench.exchange();
+    }
+    let all = bench.core.mappings(0, 10);
+    let [rooms, yard] = &all[..] else { panic!("{all:?}") };
+    let told = (rooms.mapping.topic.as_str(), rooms.mapping.values, rooms.mapping.refused);
+    assert_eq!(told, ("room/{room}", 2, 1));
+    assert_eq!(rooms.mapping.last, Some((Path::resource_of(3303, 1, 5700), bench.now)));
+    assert_eq!(rooms.value, Some(Value::Float(21.5)));
+    assert_eq!((yard.mapping.number, yard.mapping.values, yard.mapping.last), (1, 0, None));
+    assert_eq!(bench.core.mappings(1, 10), all[1..]);
+    assert_eq!(bench.core.snapshot(bench.now).mappings, 2);
 }

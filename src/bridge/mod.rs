@@ -39,6 +39,7 @@ pub use mapping::{Access, Fault, Mappings, compile};
 pub use message::{Message, PublishId};
 pub use topic::fault as topic_fault;
 pub use units::of_resource as unit_of;
+pub use uplink::MappingStatus;
 
 use downlink::Downlink;
 use instances::{Instances, Reloaded};
@@ -226,6 +227,16 @@ impl Bridge {
         let filters: BTreeSet<_> =
             self.uplink.topic_filters().into_iter().chain(self.downlink.topic_filters()).collect();
         filters.into_iter().collect()
+    }
+
+    /// So many of the mappings that listen, in their order, from this one on.
+    pub fn mappings(&self, from: usize, most: usize) -> impl Iterator<Item = MappingStatus> {
+        self.uplink.mappings(from, most)
+    }
+
+    /// How many mappings listen.
+    pub fn mapping_count(&self) -> usize {
+        self.uplink.mapping_count()
     }
 
     /// What a topic means to each mapping that has one, in their order.

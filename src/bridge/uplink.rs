@@ -36,14 +36,42 @@ pub struct Uplink {
     /// Numbers of the mappings that the message at hand is for; kept for its memory.
     found: Vec<u32>,
     gates: Gates,
+    /// What each mapping has fed, in their order.
+    fed: Vec<Fed>,
     last_sample: u64,
     reported: BTreeSet<String>,
+}
+
+/// What one mapping has done since it was loaded.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fed {
+    values: u64,
+    refused: u64,
+    last: Option<(Path, Instant)>,
+}
+
+/// One mapping that listens, and what it has done since it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingStatus {
+    /// Its place in the configuration, counted from 0.
+    pub number: usize,
+    /// Its topic as written.
+    pub topic: String,
+    /// Object ID.
+    pub object: u16,
+    /// Good values that it found.
+    pub values: u64,
+    /// What was refused: values, and messages that had nothing for it or for any other mapping.
+    pub refused: u64,
+    /// The resource that the last good value was for, and when it came.
+    pub last: Option<(Path, Instant)>,
 }
 
 impl Uplink {
     pub fn new(mappings: Vec<Mapping>) -> Self {
         Self {
             index: index_of(&mappings),
+            fed: vec![Fed::default(); mappings.len()],
             mappings,
             found: vec![],
             gates: Gates::default(),
@@ -55,6 +83,12 @@ impl Uplink {
     /// Other mappings from now on; what they refuse is worth a word again.
     pub fn reload(&mut self, mappings: Vec<Mapping>) {
         self.index = index_of(&mappings);
+        let before = std::mem::take(&mut self.fed).into_iter().zip(&self.mappings);
+        self.fed = before
+            .zip(&mappings)
+            .map(|((fed, old), new)| if old == new { fed } else { Fed::default() })
+            .collect();
+        self.fed.resize(mappings.len(), Fed::default());
         self.mappings = mappings;
         self.reported.clear();
     }
@@ -69,6 +103,28 @@ impl Uplink {
     pub fn topic_filters(&self) -> Vec<String> {
         let filters = self.mappings.iter().filter_map(|mapping| mapping.filter.as_ref());
         filters.map(|filter| filter.subscription()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// So many of the mappings that listen, in their order, from this one on.
+    pub fn mappings(&self, from: usize, most: usize) -> impl Iterator<Item = MappingStatus> {
+        let listening = self
+            .mappings
+            .iter()
+            .zip(&self.fed)
+            .filter_map(|(mapping, fed)| Some((mapping, mapping.filter.as_ref()?, fed)));
+        listening.skip(from).take(most).map(|(mapping, filter, fed)| MappingStatus {
+            number: mapping.number,
+            topic: filter.to_string(),
+            object: mapping.object,
+            values: fed.values,
+            refused: fed.refused,
+            last: fed.last,
+        })
+    }
+
+    /// How many mappings listen.
+    pub fn mapping_count(&self) -> usize {
+        self.mappings.iter().filter(|mapping| mapping.filter.is_some()).count()
     }
 
     /// What a topic means to each mapping.
@@ -144,9 +200,14 @@ impl Uplink {
                         let (ended, verdict) = self.gates.handle(path, &feed.rules.pace, value, sample, now);
                         events.extend(ended.map(|sample| Event::Superseded { sample }));
                         events.push_back(told(path, sample, verdict, stats));
+                        if let Some(fed) = self.fed.get_mut(index) {
+                            fed.values += 1;
+                            fed.last = Some((path, now));
+                        }
                     }
                     Err(why) => {
                         stats.refused += 1;
+                        self.fed.get_mut(index).into_iter().for_each(|fed| fed.refused += 1);
                         let first = first.unwrap_or_else(|| is_first(&mut self.reported, &message.topic));
                         events.push_back(Event::Refused { sample, topic: message.topic.clone(), why, first });
                     }
@@ -156,6 +217,9 @@ impl Uplink {
         if is_lacking {
             self.last_sample += 1;
             stats.refused += 1;
+            for number in &self.found {
+                self.fed.get_mut(*number as usize).into_iter().for_each(|fed| fed.refused += 1);
+            }
             let first = is_first(&mut self.reported, &message.topic);
             let (sample, topic, why) = (SampleId(self.last_sample), message.topic.clone(), self.lacking());
             events.push_back(Event::Refused { sample, topic, why, first });

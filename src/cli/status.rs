@@ -8,16 +8,17 @@ use crate::status::health::Health;
 use crate::status::socket::{AskError, MAX_VALUES, ask};
 use crate::status::text::Page;
 
-/// Values that are shown without `--all`.
-const SHOWN_VALUES: usize = 30;
+/// Mappings and values that are shown without `--all`.
+const SHOWN: usize = 30;
 /// The service does not run, or does not answer.
 const EXIT_NOT_RUNNING: u8 = 3;
 /// No value reaches any server.
 const EXIT_DOWN: u8 = 4;
 
-/// Show how the running service is: modem, servers, broker, values, and what was refused
+/// Show how the running service is: modem, servers, broker, mappings with last value and age, and what was refused
 ///
-/// Only root and the user of the service may ask. IMSI and ICCID show their last four digits.
+/// Only root and the user of the service may ask. IMSI and ICCID show their last four digits; endpoint and IMEI, which
+/// the servers know us by, are shown in full.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     #[command(flatten)]
@@ -25,7 +26,7 @@ pub struct StatusArgs {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-    /// Show every value, up to 20,000 of them, and not the first 30 alone
+    /// Show every mapping and value, up to 20,000 of each, and not the first 30 alone
     #[arg(long)]
     all: bool,
 }
@@ -56,7 +57,7 @@ struct Place {
 /// # Errors
 /// There is no answer: [`AskError`].
 pub async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
-    let wanted = if args.all { MAX_VALUES } else { SHOWN_VALUES };
+    let wanted = if args.all { MAX_VALUES } else { SHOWN };
     let report = match ask(&args.place.runtime_dir, wanted).await {
         Ok(report) => report,
         Err(error) => return unanswered(error),

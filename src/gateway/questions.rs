@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::lwm2m::path::Path;
 
-use super::snapshot::{Snapshot, ValueStatus};
+use super::snapshot::{MappingStatus, Snapshot, ValueStatus};
 
 /// Questions that may wait for the loop; who asks more waits.
 const QUEUE: usize = 8;
@@ -19,6 +19,15 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub enum Question {
     /// How everything stands.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// A page of mappings: see [`Core::mappings`](super::core::Core::mappings).
+    Mappings {
+        /// How many there are before the page.
+        from: usize,
+        /// Most mappings on the page.
+        most: usize,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Vec<MappingStatus>>,
+    },
     /// A page of values: see [`Core::values`](super::core::Core::values).
     Values {
         /// The path after which the page begins; `None` for the first.
@@ -44,6 +53,11 @@ impl Asker {
     /// How everything stands; `None` if the loop is over, or does not answer within 5 s.
     pub async fn snapshot(&self) -> Option<Snapshot> {
         self.ask(Question::Snapshot).await
+    }
+
+    /// At most so many mappings, from this one on; `None` as with [`Asker::snapshot`].
+    pub async fn mappings(&self, from: usize, most: usize) -> Option<Vec<MappingStatus>> {
+        self.ask(|answer| Question::Mappings { from, most, answer }).await
     }
 
     /// At most so many values, from the one that follows `after`; `None` as with [`Asker::snapshot`].

@@ -159,6 +159,7 @@ fn answer(core: &Core, question: Question) {
     // Who asked may have lost patience.
     match question {
         Question::Snapshot(answer) => drop(answer.send(core.snapshot(clock::now()))),
+        Question::Mappings { from, most, answer } => drop(answer.send(core.mappings(from, most))),
         Question::Values { after, most, answer } => drop(answer.send(core.values(after, most))),
     }
 }

@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub coap: coap::Stats,
     /// The servers and what they know of us.
     pub servers: Vec<ServerStatus>,
+    /// Mappings that listen.
+    pub mappings: usize,
     /// Resources that mappings have fed.
     pub values: usize,
     /// Refusals of late, the newest last.
@@ -70,6 +72,15 @@ pub struct Refusal {
     pub last: Instant,
     /// How often in a row.
     pub times: u64,
+}
+
+/// A mapping that listens, and what came of it last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MappingStatus {
+    /// What it has done.
+    pub mapping: bridge::MappingStatus,
+    /// What its last resource holds now.
+    pub value: Option<Value>,
 }
 
 /// The newest value of a resource that a mapping feeds.

@@ -7,13 +7,17 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::at::Redacted;
-use crate::gateway::snapshot::{self, Snapshot, ValueStatus};
+use crate::gateway::snapshot::{self, MappingStatus, Snapshot, ValueStatus};
 use crate::lwm2m::client::ServerStatus;
 use crate::lwm2m::model::Model;
+use crate::lwm2m::path::Path;
 use crate::lwm2m::value::Value;
 use crate::net::LinkFacts;
 
 use super::health::{self, Health};
+
+/// Of a longer text value the beginning is told.
+const MAX_TEXT_CHARS: usize = 256;
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,10 @@ pub struct Report {
     pub messages: Messages,
     /// What was not taken of late, the newest last.
     pub refusals: Vec<Refusal>,
+    /// Mappings that listen.
+    pub mappings_known: usize,
+    /// As many of them as were asked for, in the order of the configuration.
+    pub mappings: Vec<Mapping>,
     /// Resources that mappings have fed.
     pub values_known: usize,
     /// As many of them as were asked for, in the order of their paths.
@@ -168,16 +176,33 @@ pub struct Refusal {
     pub last_s_ago: u64,
 }
 
+/// A mapping that listens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// Its place in the configuration, counted from 0.
+    pub number: usize,
+    /// Its topic as written.
+    pub topic: String,
+    /// Its object.
+    pub object: u16,
+    /// Good values that it found.
+    pub values: u64,
+    /// What was refused.
+    pub refused: u64,
+    /// The last good value; none came yet where there is none.
+    pub last: Option<Current>,
+}
+
 /// The current value of a resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Current {
     /// Path of the resource.
     pub path: String,
-    /// What its instance stands for.
+    /// What its instance stands for; not told with a mapping.
     pub key: String,
     /// Names of object and resource.
     pub name: String,
-    /// The value.
+    /// The value; a long text is cut, and `null` is one that the resource did not take.
     pub value: serde_json::Value,
     /// Its unit, as the registry writes it; empty if it has none.
     pub unit: String,
@@ -186,8 +211,8 @@ pub struct Current {
 }
 
 impl Report {
-    /// The state of that moment, with these values.
-    pub fn new(snapshot: &Snapshot, values: &[ValueStatus]) -> Self {
+    /// The state of that moment, with these mappings and values.
+    pub fn new(snapshot: &Snapshot, mappings: &[MappingStatus], values: &[ValueStatus]) -> Self {
         let now = snapshot.taken;
         let (health, reasons) = health::judge(snapshot);
         let (books, bridge) = (&snapshot.books, &snapshot.bridge);
@@ -231,8 +256,10 @@ impl Report {
                 failed: bridge.failed,
             },
             refusals: snapshot.refusals.iter().map(|refusal| Refusal::new(refusal, now)).collect(),
+            mappings_known: snapshot.mappings,
+            mappings: mappings.iter().map(|status| Mapping::new(status, &model, now)).collect(),
             values_known: snapshot.values,
-            values: values.iter().map(|value| Current::new(value, &model, now)).collect(),
+            values: values.iter().map(|value| Current::of(value, &model, now)).collect(),
         }
     }
 }
@@ -298,33 +325,61 @@ impl Refusal {
     }
 }
 
+impl Mapping {
+    fn new(status: &MappingStatus, model: &Model, now: Instant) -> Self {
+        let MappingStatus { mapping, value } = status;
+        let last = mapping.last.map(|(path, at)| Current::new(path, value.as_ref(), age(at, now), model));
+        Self {
+            number: mapping.number,
+            topic: mapping.topic.clone(),
+            object: mapping.object,
+            values: mapping.values,
+            refused: mapping.refused,
+            last,
+        }
+    }
+}
+
 impl Current {
-    fn new(status: &ValueStatus, model: &Model, now: Instant) -> Self {
-        let object = status.path.object().and_then(|object| model.object(object));
-        let ids = status.path.object().zip(status.path.resource());
+    fn of(status: &ValueStatus, model: &Model, now: Instant) -> Self {
+        let current = Self::new(status.path, Some(&status.value), age(status.last, now), model);
+        Self { key: status.key.join("/"), ..current }
+    }
+
+    fn new(path: Path, value: Option<&Value>, age_s: u64, model: &Model) -> Self {
+        let object = path.object().and_then(|object| model.object(object));
+        let ids = path.object().zip(path.resource());
         let resource = ids.and_then(|(object, resource)| model.resource(object, resource));
         let object = object.map(|object| object.name).unwrap_or_default();
         let name = resource.map(|resource| resource.name).unwrap_or_default();
         Self {
-            path: status.path.to_string(),
-            key: status.key.join("/"),
+            path: path.to_string(),
+            key: String::new(),
             name: format!("{object} · {name}"),
-            value: json(&status.value),
+            value: value.map_or(serde_json::Value::Null, json),
             unit: resource.and_then(|resource| resource.units).unwrap_or_default().to_owned(),
-            age_s: age(status.last, now),
+            age_s,
         }
     }
 }
 
 fn json(value: &Value) -> serde_json::Value {
     match value {
-        Value::String(text) | Value::CoreLink(text) => text.as_str().into(),
+        Value::String(text) | Value::CoreLink(text) => cut(text).into(),
         Value::Integer(number) | Value::Time(number) => (*number).into(),
         Value::Unsigned(number) => (*number).into(),
         Value::Float(number) => (*number).into(),
         Value::Boolean(flag) => (*flag).into(),
         Value::Opaque(octets) => format!("{} octets", octets.len()).into(),
         Value::ObjectLink(object, instance) => format!("{object}:{instance}").into(),
+    }
+}
+
+/// Long texts would make the document larger than it may be.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT_CHARS) {
+        Some((end, _)) => format!("{}… ({} octets)", &text[..end], text.len()),
+        None => text.to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The status socket: a line comes in, a document goes out, and the connection ends. Only the service's user may ask.
 //!
-//! The line is the number of values that are wanted; the document is a [`Report`] as JSON.
+//! The line is the number of mappings and of values that are wanted; the document is a [`Report`] as JSON.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -23,11 +23,11 @@ const NAME: &str = "status.sock";
 const LIMIT: Duration = Duration::from_secs(10);
 /// Those who may ask at once; more wait.
 const MAX_CONNECTIONS: usize = 4;
-/// Values that the loop gives at once, so that it never stands still for long.
+/// Mappings or values that the loop gives at once, so that it never stands still for long.
 const PAGE: usize = 512;
-/// Most values of a document.
+/// Most mappings, and most values, of a document.
 pub const MAX_VALUES: usize = 20_000;
-/// A document of so many values stays well below this.
+/// A document of so many stays well below this.
 const MAX_DOCUMENT_OCTETS: u64 = 64 * 1024 * 1024;
 
 /// The open socket; its file goes with it.
@@ -141,6 +141,14 @@ async fn answer(mut stream: UnixStream, asker: &Asker) -> io::Result<()> {
 async fn report(asker: &Asker, wanted: usize) -> Option<Report> {
     let snapshot = asker.snapshot().await?;
     let wanted = wanted.min(MAX_VALUES);
+    let mut mappings = Vec::new();
+    while mappings.len() < wanted {
+        let page = asker.mappings(mappings.len(), PAGE.min(wanted - mappings.len())).await?;
+        if page.is_empty() {
+            break;
+        }
+        mappings.extend(page);
+    }
     let mut values = Vec::new();
     while values.len() < wanted {
         let after = values.last().map(|value: &crate::gateway::snapshot::ValueStatus| value.path);
@@ -150,10 +158,10 @@ async fn report(asker: &Asker, wanted: usize) -> Option<Report> {
         }
         values.extend(page);
     }
-    Some(Report::new(&snapshot, &values))
+    Some(Report::new(&snapshot, &mappings, &values))
 }
 
-/// Asks the service whose runtime directory this is for its state with at most so many values.
+/// Asks the service whose runtime directory this is for its state with at most so many mappings and values.
 ///
 /// # Errors
 /// There is no answer.
@@ -178,7 +186,7 @@ pub async fn ask(directory: &Path, values: usize) -> Result<Report, AskError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{snapshot, value};
+    use super::super::tests::{mapping, snapshot, value};
     use super::*;
     use crate::gateway::questions::{Question, questions};
 
@@ -189,6 +197,10 @@ mod tests {
             while let Some(question) = asked.recv().await {
                 match question {
                     Question::Snapshot(answer) => drop(answer.send(snapshot())),
+                    Question::Mappings { from, most, answer } => {
+                        let page = |number| mapping(number, None);
+                        drop(answer.send((from..3).take(most).map(page).collect()));
+                    }
                     Question::Values { after, most, answer } => {
                         assert!(most <= PAGE);
                         let from = after.map_or(0, |path| path.instance().unwrap() + 1);
@@ -211,7 +223,7 @@ mod tests {
         assert_eq!(fs::read_dir(&runtime).unwrap().count(), 1);
         for (wanted, given) in [(0, 0), (7, 7), (MAX_VALUES, 1500)] {
             let report = ask(&runtime, wanted).await.unwrap();
-            assert_eq!(report.values.len(), given);
+            assert_eq!((report.values.len(), report.mappings.len()), (given, wanted.min(3)));
         }
         serving.abort();
         let _ = serving.await;

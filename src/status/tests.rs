@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::gateway::core::books::Totals;
 use crate::gateway::core::keeper;
-use crate::gateway::snapshot::{BrokerStatus, Refusal, Snapshot, ValueStatus};
+use crate::gateway::snapshot::{BrokerStatus, MappingStatus, Refusal, Snapshot, ValueStatus};
 use crate::lwm2m::client::{self, ServerStatus};
 use crate::lwm2m::{Path, Value};
 use crate::net::{Cell, Identity, LinkFacts, NetworkRegistration, Peer, Signal, Traffic};
@@ -42,6 +42,7 @@ pub(super) fn snapshot() -> Snapshot {
         client: client::Stats { registrations: 1, updates: 3, ..client::Stats::default() },
         coap: coap::Stats { resends: 12, ..coap::Stats::default() },
         servers: vec![registered(taken)],
+        mappings: 1,
         values: 2,
         refusals: vec![Refusal {
             source: "city/manhole/7\u{1b}[2J".to_owned(),
@@ -95,5 +96,21 @@ pub(super) fn value(instance: u16) -> ValueStatus {
         key: vec![format!("room-{instance}")],
         value: Value::Float(21.5),
         last: Instant::now(),
+    }
+}
+
+/// One of several mappings; with a value if it has a time.
+pub(super) fn mapping(number: usize, last: Option<Instant>) -> MappingStatus {
+    let path = Path::resource_of(3303, 9, 5700);
+    MappingStatus {
+        mapping: bridge::MappingStatus {
+            number,
+            topic: format!("site-{number}/{{room}}\u{1b}"),
+            object: 3303,
+            values: last.map_or(0, |_| 412),
+            refused: 3,
+            last: last.map(|last| (path, last)),
+        },
+        value: last.map(|_| Value::Float(21.5)),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::log::escaped;
-use super::report::{Current, Link, Report};
+use super::report::{Current, Link, Mapping, Report};
 
 /// The page; it says how many values it leaves out.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,7 @@ impl fmt::Display for Page<'_> {
             ),
         )?;
         refusals(f, report)?;
+        mappings(f, report)?;
         values(f, report)
     }
 }
@@ -94,28 +95,57 @@ fn refusals(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     Ok(())
 }
 
+fn mappings(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.mappings_known > 0 {
+        writeln!(f, "\nmappings")?;
+    }
+    table(f, &report.mappings.iter().map(mapping).collect::<Vec<_>>())?;
+    left_out(f, report.mappings_known, report.mappings.len())
+}
+
 fn values(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let left_out = report.values_known.saturating_sub(report.values.len());
     if report.values_known > 0 {
         writeln!(f, "\nvalues")?;
     }
-    let texts: Vec<_> = report.values.iter().map(cells).collect();
-    let width = |at: usize| texts.iter().map(|cells| cells[at].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2), width(3)];
-    for [path, key, value, age, name] in &texts {
-        let [w0, w1, w2, w3] = widths;
-        writeln!(f, "  {path:<w0$}  {key:<w1$}  {value:>w2$}  {age:>w3$}  {name}")?;
-    }
-    if left_out > 0 {
-        writeln!(f, "  … and {left_out} more (--all)")?;
+    table(f, &report.values.iter().map(cells).collect::<Vec<_>>())?;
+    left_out(f, report.values_known, report.values.len())
+}
+
+/// Columns as wide as their widest cell, the third and fourth with their ends below each other.
+fn table(f: &mut fmt::Formatter<'_>, rows: &[[String; 5]]) -> fmt::Result {
+    let width = |at: usize| rows.iter().map(|cells| cells[at].chars().count()).max().unwrap_or(0);
+    let [w0, w1, w2, w3] = [width(0), width(1), width(2), width(3)];
+    for [first, second, third, fourth, last] in rows {
+        let row = format!("  {first:<w0$}  {second:<w1$}  {third:>w2$}  {fourth:>w3$}  {last}");
+        writeln!(f, "{}", row.trim_end())?;
     }
     Ok(())
+}
+
+fn left_out(f: &mut fmt::Formatter<'_>, known: usize, shown: usize) -> fmt::Result {
+    match known.saturating_sub(shown) {
+        0 => Ok(()),
+        more => writeln!(f, "  … and {more} more (--all)"),
+    }
+}
+
+/// Topic; path, value with unit and age of the last good value; how many came.
+fn mapping(mapping: &Mapping) -> [String; 5] {
+    let counts = format!("{} values, {} refused", mapping.values, mapping.refused);
+    match mapping.last.as_ref().map(cells) {
+        Some([path, _, value, age, _]) => [escaped(&mapping.topic), path, value, age, counts],
+        None => {
+            let object = format!("/{}", mapping.object);
+            [escaped(&mapping.topic), object, "no value yet".to_owned(), String::new(), counts]
+        }
+    }
 }
 
 /// Path, what the instance stands for, value with unit, age, name.
 fn cells(value: &Current) -> [String; 5] {
     let text = match &value.value {
         serde_json::Value::String(text) => escaped(text),
+        serde_json::Value::Null => "not taken".to_owned(),
         other => other.to_string(),
     };
     let unit = if value.unit.is_empty() { String::new() } else { format!(" {}", value.unit) };
@@ -197,7 +227,7 @@ fn ago(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{snapshot, value};
+    use super::super::tests::{mapping, snapshot, value};
     use super::*;
 
     #[test]
@@ -208,7 +238,17 @@ mod tests {
             last: snapshot.taken - Duration::from_secs(u64::from(instance) * 9),
             ..value(instance)
         });
-        insta::assert_snapshot!(Page(&Report::new(&snapshot, &values)));
+        let mappings = [mapping(0, Some(snapshot.taken - Duration::from_secs(9))), mapping(1, None)];
+        snapshot.mappings = 3;
+        insta::assert_snapshot!(Page(&Report::new(&snapshot, &mappings, &values)));
+    }
+
+    #[test]
+    fn a_long_text_does_not_make_the_page_wide() {
+        let long = crate::lwm2m::Value::String("ä".repeat(100_000));
+        let values = [crate::gateway::snapshot::ValueStatus { value: long, ..value(9) }];
+        let page = Page(&Report::new(&snapshot(), &[], &values)).to_string();
+        assert!(page.contains("ää… (200000 octets)") && page.len() < 5000, "{page}");
     }
 
     #[test]
@@ -219,9 +259,10 @@ mod tests {
             broker: Default::default(),
             servers: vec![],
             refusals: vec![],
+            mappings: 0,
             values: 0,
             ..snapshot()
         };
-        insta::assert_snapshot!(Page(&Report::new(&fresh, &[])));
+        insta::assert_snapshot!(Page(&Report::new(&fresh, &[], &[])));
     }
 }

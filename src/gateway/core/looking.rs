@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::time::Instant;
 
-use crate::gateway::snapshot::{BrokerStatus, Refusal, Snapshot, ValueStatus};
+use crate::bridge;
+use crate::gateway::snapshot::{BrokerStatus, MappingStatus, Refusal, Snapshot, ValueStatus};
 use crate::lwm2m::path::Path;
 
 use super::{Core, State};
@@ -96,9 +97,19 @@ impl Core {
             client: self.lwm2m.stats(),
             coap: *self.coap.stats(),
             servers: self.lwm2m.servers().collect(),
+            mappings: self.bridge.mapping_count(),
             values: self.looking.fed.len(),
             refusals,
         }
+    }
+
+    /// At most so many of the mappings that listen, in the order of the configuration, from this one on.
+    pub fn mappings(&self, from: usize, most: usize) -> Vec<MappingStatus> {
+        let now = |mapping: bridge::MappingStatus| {
+            let value = mapping.last.and_then(|(path, _)| self.lwm2m.tree().value(path)).cloned();
+            MappingStatus { mapping, value }
+        };
+        self.bridge.mappings(from, most).map(now).collect()
     }
 
     /// The next values in the order of their paths: at most so many, from the one that follows `after`.
