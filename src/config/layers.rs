@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -141,9 +142,14 @@ fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Box<Fault>> {
     for entry in entries {
         let path = entry.map_err(told)?.path();
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if path.extension().is_some_and(|extension| extension == "toml") && !is_hidden {
-            paths.push(path);
+        if path.extension().is_none_or(|extension| extension != "toml") || is_hidden {
+            continue;
         }
+        // Whoever opens one waits for somebody to write.
+        if std::fs::metadata(&path).is_ok_and(|facts| facts.file_type().is_fifo()) {
+            return Err(unreadable(&path, "is a pipe, not a file".into(), "take it out of the folder"));
+        }
+        paths.push(path);
     }
     paths.sort();
     Ok(paths)

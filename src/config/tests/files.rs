@@ -108,6 +108,15 @@ fn a_file_that_is_no_text_is_told_and_ends_nothing() {
 }
 
 #[test]
+fn a_pipe_among_the_files_is_a_fault_and_nobody_waits_for_it() {
+    let folder = Folder::new("uplink = \"udp\"", &[]);
+    let pipe = folder.0.path().join("conf.d/a.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let told = folder.told();
+    assert!(told.contains("conf.d/a.toml: is a pipe"), "{told}");
+}
+
+#[test]
 fn a_password_is_not_for_everybody_to_read() {
     let url = "[mqtt]\nurl = \"mqtt://me:secret@h\"\n";
     let folder = Folder::new(MAIN, &[("mqtt.toml", url)]);
