@@ -30,6 +30,8 @@ use heart::Heart;
 const INPUT_QUEUE: usize = 256;
 /// Orders that may wait for the MQTT task; then the loop waits, which is for moments only.
 const ORDER_QUEUE: usize = 64;
+/// Events of the broker that one turn takes at the most, if they are there; then the others have their turn.
+const BROKER_EVENTS_A_TURN: usize = 32;
 /// How long the broker may take for our goodbye.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 /// How often the wall clock, memory and power are read for the Device object.
@@ -129,6 +131,9 @@ pub async fn run(
             }
         };
         core.handle(input, clock::now());
+        if !stopping {
+            take_more(&mut core, &mut broker, &mut heart);
+        }
     }
     // Without takers of its events the task takes its leave of the broker.
     drop((edges, orders_tx, broker));
@@ -142,6 +147,21 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+/// Takes what else the broker has brought already, so that many messages need few turns.
+fn take_more(core: &mut Core, broker: &mut mpsc::Receiver<mqtt::Event>, heart: &mut Heart) {
+    for _ in 1..BROKER_EVENTS_A_TURN {
+        if !core.takes_messages() {
+            return;
+        }
+        // The next turn finds out if the task has ended.
+        let Ok(event) = broker.try_recv() else { return };
+        match from_broker(event) {
+            Some(input) => core.handle(input, clock::now()),
+            None => heart.mqtt_answered(),
+        }
+    }
 }
 
 /// The next that somebody wants; never, where nobody can.

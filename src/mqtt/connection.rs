@@ -134,6 +134,11 @@ impl Connection {
         self.notices.recv().await.unwrap_or_else(gone)
     }
 
+    /// The next notice, if there is one already.
+    pub fn try_notice(&mut self) -> Option<Notice> {
+        self.notices.try_recv().ok()
+    }
+
     /// Subscribes to all of these with one packet.
     ///
     /// # Errors

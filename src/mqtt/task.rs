@@ -18,6 +18,8 @@ use crate::seed::Seed;
 
 /// Most events that wait to be taken before the connection is no longer read.
 const MAX_EVENTS: usize = 64;
+/// Most orders, and most notices, that one turn takes if they are there.
+const MAX_A_TURN: usize = 32;
 /// A connection that lasted this long is a success: the next loss is retried quickly again.
 const LASTING: Duration = Duration::from_secs(30);
 /// After a filter was granted: its retained messages come within this.
@@ -131,14 +133,14 @@ impl Task {
             tokio::select! {
                 open = deliver(&self.events, &mut self.outbox) => if !open { return self.close(connection).await },
                 order = self.orders.recv() => match order {
-                    Some(order) if connection.is_made() => self.order(order, &mut connection),
-                    Some(order) => self.order_while_away(order),
+                    Some(order) => self.take_orders(order, &mut connection),
                     None => return self.close(connection).await,
                 },
-                notice = connection.notice(), if has_room => match notice {
-                    Notice::Lost(loss) => break loss,
-                    notice => self.take(notice, &mut connection, &mut timers),
-                },
+                notice = connection.notice(), if has_room => {
+                    if let Some(loss) = self.take_notices(notice, &mut connection, &mut timers) {
+                        break loss;
+                    }
+                }
                 () = fires(&mut timers.settled) => self.subscriptions.settled(),
                 () = fires(&mut timers.retry) => self.subscriptions.retry(),
                 () = fires(&mut timers.lasting) => {
@@ -151,6 +153,38 @@ impl Task {
         };
         self.lost(connection, &loss);
         End::Retry
+    }
+
+    /// Takes this order and those that have come with it.
+    fn take_orders(&mut self, first: Order, connection: &mut Connection) {
+        let mut next = Some(first);
+        for _ in 0..MAX_A_TURN {
+            match next.take().or_else(|| self.orders.try_recv().ok()) {
+                Some(order) if connection.is_made() => self.order(order, connection),
+                Some(order) => self.order_while_away(order),
+                None => return,
+            }
+        }
+    }
+
+    /// Takes this notice and those that have come with it, as far as there is room; gives the end, if it is among them.
+    fn take_notices(
+        &mut self,
+        first: Notice,
+        connection: &mut Connection,
+        timers: &mut Timers,
+    ) -> Option<Loss> {
+        let mut next = Some(first);
+        for _ in 0..MAX_A_TURN {
+            match next.take().or_else(|| connection.try_notice())? {
+                Notice::Lost(loss) => return Some(loss),
+                notice => self.take(notice, connection, timers),
+            }
+            if self.outbox.len() >= MAX_EVENTS || !connection.has_room() {
+                break;
+            }
+        }
+        None
     }
 
     fn take(&mut self, notice: Notice, connection: &mut Connection, timers: &mut Timers) {
@@ -360,7 +394,7 @@ impl Task {
     }
 }
 
-/// Hands over the oldest event once there is room for it; false when nobody takes events any more.
+/// Hands over the oldest event once there is room for it, and those behind it that fit; false when nobody takes them.
 async fn deliver(events: &mpsc::Sender<Event>, outbox: &mut VecDeque<Event>) -> bool {
     if outbox.is_empty() {
         events.closed().await;
@@ -369,6 +403,10 @@ async fn deliver(events: &mpsc::Sender<Event>, outbox: &mut VecDeque<Event>) -> 
     let Ok(permit) = events.reserve().await else { return false };
     if let Some(event) = outbox.pop_front() {
         permit.send(event);
+    }
+    let room = outbox.len().min(events.capacity());
+    if let Ok(permits) = events.try_reserve_many(room) {
+        permits.zip(outbox.drain(..room)).for_each(|(permit, event)| permit.send(event));
     }
     true
 }
